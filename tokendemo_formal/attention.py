@@ -54,6 +54,12 @@ class Norm:
     bias: Weights | None
     eps: float
 
+    def __post_init__(self) -> None:
+        if self.kind not in ("layer", "rms"):
+            raise InputError(f"norm: expected the kind 'layer' or 'rms', found {self.kind!r}")
+        if not self.eps >= 0:
+            raise InputError(f"norm: expected eps of at least 0, found {self.eps}")
+
     @property
     def centred(self) -> bool:
         return self.kind == "layer"
@@ -86,6 +92,10 @@ class Rotary:
     base: float = 10000.0
     pairing: Literal["half", "adjacent"] = "half"
     dims: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.pairing not in ("half", "adjacent"):
+            raise InputError(f"rotary positions: expected the pairing 'half' or 'adjacent', found {self.pairing!r}")
 
 
 @dataclass(frozen=True)
@@ -205,22 +215,26 @@ class Layer:
                 _expect(f"{name}.gain", norm.gain, (width,))
                 _expect(f"{name}.bias", norm.bias, (width,))
         if isinstance(self.positions, Learned):
-            _expect("positions.table", self.positions.table, (len(self.positions.table), d))
+            _expect("positions.table", self.positions.table, (*self.positions.table.shape[:1], d))
         if isinstance(self.positions, Alibi):
             _expect("positions.slopes", self.positions.slopes, (heads,))
         if isinstance(self.positions, Rotary):
             dims = dh if self.positions.dims is None else self.positions.dims
             if dims % 2 or not 0 < dims <= dh:
-                raise InputError(f"rotary positions turn {dims} of {dh} coordinates: expected an even number up to {dh}")
+                raise InputError(
+                    f"rotary positions turn {dims} of {dh} coordinates: expected an even number up to {dh}"
+                )
         if self.score_bias is not None:
-            context = self.score_bias.shape[-1]
-            _expect("score_bias", self.score_bias, (heads, context, context))
+            context = self.score_bias.shape[-1:]
+            _expect("score_bias", self.score_bias, (heads, *context, *context))
         if self.unembedding is not None:
-            _expect("unembedding", self.unembedding, (len(self.unembedding), d))
+            _expect("unembedding", self.unembedding, (*self.unembedding.shape[:1], d))
             vocabulary = len(self.unembedding)
         _expect("unembedding_bias", self.unembedding_bias, (vocabulary,))
         if not self.temperature > 0:
             raise InputError(f"temperature: expected a positive number, found {self.temperature}")
+        if self.scale_squared is not None and self.scale_squared < 0:
+            raise InputError(f"scale_squared: expected the square of a number, found {self.scale_squared}")
 
     @property
     def heads(self) -> int:
@@ -330,9 +344,9 @@ def rotate(numbers: Numbers, rotary: Rotary, x: Array, position: int) -> Array:
 
 
 def _frequencies(numbers: Numbers, base: float, dims: int) -> list[Array]:
-    """base^(-2i/dims) for each pair i."""
+    """base^(-2i/dims) for each pair i, the last of an odd number of dims being half a pair."""
     log_base = numbers.log(numbers.constant(base))
-    return [numbers.exp(log_base * numbers.constant(Fraction(-2 * i, dims))) for i in range(dims // 2)]
+    return [numbers.exp(log_base * numbers.constant(Fraction(-2 * i, dims))) for i in range((dims + 1) // 2)]
 
 
 class Computation:
@@ -403,7 +417,7 @@ class Computation:
     def _sinusoid(self, base: float, position: int) -> Array:
         numbers, d = self.numbers, self.layer.width
         entries: list[Array] = []
-        for frequency in _frequencies(numbers, base, d + d % 2):
+        for frequency in _frequencies(numbers, base, d):
             angle = frequency * numbers.constant(position)
             entries += [numbers.sin(angle), numbers.cos(angle)]
         return numbers.stack(entries[:d], axis=0).reshape(1, d)
@@ -563,7 +577,7 @@ class Reading:
     def direct(self) -> Array:
         """(R,): what reaches the directions without attention: the reader's own row and the output bias."""
         layer, numbers = self.computation.layer, self.computation.numbers
-        rest = self.own if layer.residual else self.own * numbers.constant(0)
+        rest = self.own if layer.residual else numbers.constant(np.zeros((1, layer.width)))
         if layer.bo is not None:
             rest = rest + numbers.constant(layer.bo).reshape(1, -1)
         return numbers.matmul(rest, self.directions)[0]
@@ -586,7 +600,7 @@ class Reading:
         scores = numbers.stack([s[0] for s, _ in votes])
         readouts = numbers.stack([r[0] for _, r in votes])
         weights = layer.normaliser(numbers, scores)
-        zero = weights[0] * numbers.constant(0)
+        zero = numbers.constant(np.zeros(layer.heads))
         columns = {j: weights[i] for i, j in enumerate(visible)}
         full = numbers.stack([columns.get(j, zero) for j in range(raw.shape[0])], axis=1)
         return full, self.total(scores, readouts)

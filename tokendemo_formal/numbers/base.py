@@ -19,6 +19,7 @@ Array: TypeAlias = Any
 All support ``+ - * /``, indexing, ``shape``, ``reshape`` and broadcasting as NumPy does.
 """
 
+
 @dataclass(frozen=True)
 class Log:
     """The natural logarithm of a positive rational, as a stored number: with it, scores can be exact logarithms."""

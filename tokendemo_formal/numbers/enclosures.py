@@ -10,7 +10,8 @@ round-to-nearest, with u = 2^-53:
   "Improved error bounds for inner products in floating-point arithmetic", SIAM J. Matrix Anal. Appl. 34, 2013),
   plus n 2^-1074. Σ|a_i b_i| is bounded by Cauchy and Schwarz, so that no second matrix product is needed.
 
-Radii are computed in the same arithmetic and then enlarged by :func:`_up`, which outweighs their own rounding.
+Radii are computed in the same arithmetic and then enlarged by :func:`_up`, which outweighs their own rounding. What
+overflows is refused: no enclosure holds an infinity or a NaN.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class Enclosure:
 
     Args:
         mid: float64, finite.
-        rad: float64, nonnegative, broadcasts to the shape of ``mid``.
+        rad: float64, nonnegative and finite, broadcasts to the shape of ``mid``.
+
+    Raises:
+        UnsupportedError: for numbers that are not finite, which is how an operation overflows.
     """
 
     __slots__ = ("mid", "rad")
@@ -59,22 +63,27 @@ class Enclosure:
     def __init__(self, mid: Any, rad: Any = 0.0) -> None:
         self.mid: Floats = np.asarray(mid, dtype=np.float64)
         self.rad: Floats = np.asarray(rad, dtype=np.float64)
+        if not (np.isfinite(self.mid).all() and ((self.rad >= 0) & (self.rad < np.inf)).all()):
+            raise UnsupportedError("an enclosure overflowed float64, or was given NaN or infinity: use balls")
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.mid.shape
 
     @property
+    @np.errstate(over="ignore", invalid="ignore")
     def lower(self) -> Floats:
         """Floats below every number enclosed."""
         return np.asarray(np.nextafter(self.mid - self.rad, -np.inf))
 
     @property
+    @np.errstate(over="ignore", invalid="ignore")
     def upper(self) -> Floats:
         """Floats above every number enclosed."""
         return np.asarray(np.nextafter(self.mid + self.rad, np.inf))
 
     @property
+    @np.errstate(over="ignore", invalid="ignore")
     def largest(self) -> Floats:
         """Floats above the absolute value of every number enclosed."""
         return np.asarray(np.nextafter(np.abs(self.mid) + self.rad, np.inf))
@@ -90,10 +99,11 @@ class Enclosure:
         return Enclosure(self.mid.reshape(*shape), rad)
 
     @property
-    def T(self) -> Enclosure:
+    def T(self) -> Enclosure:  # noqa: N802, NumPy's name
         rad = self.rad if self.rad.ndim == 0 else np.broadcast_to(self.rad, self.shape).T
         return Enclosure(self.mid.T, rad)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def sum(self, axis: int) -> Enclosure:
         n = self.shape[axis]
         rad = n * self.rad if self.rad.ndim == 0 else np.broadcast_to(self.rad, self.shape).sum(axis=axis)
@@ -103,6 +113,7 @@ class Enclosure:
     def __neg__(self) -> Enclosure:
         return Enclosure(-self.mid, self.rad)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def __add__(self, other: Any) -> Enclosure:
         other = _lift(other)
         mid = self.mid + other.mid
@@ -111,12 +122,14 @@ class Enclosure:
     def __sub__(self, other: Any) -> Enclosure:
         return self + -_lift(other)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def __mul__(self, other: Any) -> Enclosure:
         other = _lift(other)
         mid = self.mid * other.mid
         rad = (np.abs(self.mid) + self.rad) * other.rad + np.abs(other.mid) * self.rad
         return Enclosure(mid, _up(rad + UNIT * np.abs(mid), 6))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def __truediv__(self, other: Any) -> Enclosure:
         other = _lift(other)
         # Smallest absolute value of the divisor, rounded down.
@@ -124,18 +137,17 @@ class Enclosure:
         if not np.all(least > 0):
             raise ZeroDivisionError("division by an enclosure that holds 0: raise the precision, use balls")
         mid = self.mid / other.mid
-        # |x/y - a/b| <= (|x-a| + |a/b| |y-b|) / |y|, and |a/b| <= |mid| (1+2u) + 2^-1074
-        rad = (self.rad + (np.abs(mid) + TINY) * other.rad) / least
+        # |x/y - a/b| <= (|x-a| + |a/b| |y-b|) / |y|, and |a/b| <= |mid| (1+2u) + 2^-1074. The product may underflow,
+        # and its error is divided by |y|, too.
+        skew = np.where(other.rad > 0, (np.abs(mid) + TINY) * other.rad + TINY, 0.0)
+        rad = (self.rad + skew) / least
         return Enclosure(mid, _up(rad + UNIT * np.abs(mid), 8))
 
-    def __radd__(self, other: Any) -> Enclosure:
-        return self + other
+    __radd__ = __add__
+    __rmul__ = __mul__
 
     def __rsub__(self, other: Any) -> Enclosure:
         return _lift(other) - self
-
-    def __rmul__(self, other: Any) -> Enclosure:
-        return self * other
 
     def __rtruediv__(self, other: Any) -> Enclosure:
         return _lift(other) / self
@@ -161,7 +173,7 @@ def from_balls(array: NDArray[Any] | flint.arb) -> Enclosure:
 def _float_ball(x: flint.arb) -> tuple[float, float]:
     centre = float(x.mid())
     if not math.isfinite(centre):
-        raise UnsupportedError(f"the ball {x} is outside the range of float64")
+        raise UnsupportedError(f"the ball {x} is not finite, or outside the range of float64")
     off = (x - flint.arb(centre)).abs_upper()
     above = float(off.mid())
     return centre, 0.0 if above == 0 and off.is_zero() else float(np.nextafter(above, np.inf))
@@ -172,10 +184,14 @@ class Table:
 
     Args:
         values: float64, finite; not to be changed afterwards.
+
+    Raises:
+        UnsupportedError: for values that are not finite.
     """
 
     def __init__(self, values: Floats) -> None:
         self.values = values
+        self.rows = Enclosure(values)
         self._norms: Floats | None = None
         self._sums: tuple[Enclosure, Enclosure] | None = None
         self._products: dict[int, tuple[Enclosure, Enclosure]] = {}
@@ -185,10 +201,10 @@ class Table:
         if self._norms is None:
             self._norms = _row_norms(self.values)
         if not remember:
-            return _product(Enclosure(self.values), self._norms, weights)
+            return _product(self.rows, self._norms, weights)
         known = self._products.get(id(weights))
         if known is None:
-            known = (weights, _product(Enclosure(self.values), self._norms, weights))
+            known = (weights, _product(self.rows, self._norms, weights))
             self._products[id(weights)] = known
         return known[1]
 
@@ -196,13 +212,14 @@ class Table:
         """Drop the remembered products."""
         self._products.clear()
 
+    @np.errstate(over="ignore", invalid="ignore")
     def sums(self) -> tuple[Enclosure, Enclosure]:
         """(n, 1) each: the rows' sums, and their sums of squares."""
         if self._sums is None:
             d = self.values.shape[1]
             squares = np.einsum("ij,ij->i", self.values, self.values)
             self._sums = (
-                Enclosure(self.values).sum(1).reshape(-1, 1),
+                self.rows.sum(1).reshape(-1, 1),
                 Enclosure(squares, _up(d * UNIT * squares, d + 2)).reshape(-1, 1),
             )
         return self._sums
@@ -227,11 +244,13 @@ class Rows:
         return self.table.values.shape
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _row_norms(a: Floats) -> Floats:
     """(n,) upper bounds of the Euclidean norms of the rows."""
     return np.asarray(_up(np.sqrt(_up(np.einsum("ij,ij->i", a, a), a.shape[1])), 1))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _product(a: Enclosure, a_norms: Floats, b: Enclosure) -> Enclosure:
     """a @ b, given upper bounds of the norms of the rows of ``a.mid``."""
     n = a.shape[1]
@@ -252,10 +271,10 @@ class Enclosures(Numbers):
     name = "enclosure"
 
     def constant(self, values: Exact | NDArray[Any]) -> Array:
-        if isinstance(values, np.ndarray) and values.dtype == object:
-            return from_balls(balls.BALLS.constant(values))
         if isinstance(values, np.ndarray):
-            return Enclosure(values)
+            if values.dtype in (np.float64, np.float32, np.float16):
+                return Enclosure(values)
+            return from_balls(balls.BALLS.constant(values))  # an int64 need not be a float64
         if isinstance(values, float):
             return Enclosure(values)
         return from_balls(balls.ball(values))
@@ -266,7 +285,7 @@ class Enclosures(Numbers):
         return _product(a, _row_norms(a.mid), b)
 
     def dense(self, x: Array) -> Array:
-        return Enclosure(x.table.values) + x.shift if isinstance(x, Rows) else x
+        return x.table.rows + x.shift if isinstance(x, Rows) else x
 
     def stack(self, arrays: Sequence[Array], axis: int = 0) -> Array:
         return Enclosure(
@@ -298,6 +317,7 @@ class Enclosures(Numbers):
         least = np.where(mid > 0, mid * (1 - 2 * UNIT), 1.0)
         return Enclosure(mid, _up(a.rad / least + UNIT * mid, 4))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def exp(self, a: Array) -> Array:
         mid = exp_float(a.mid)
         # |e^x - e^m| <= e^m (e^rad - 1), and e^rad - 1 <= rad (1 + rad) for rad <= 1
@@ -345,7 +365,7 @@ def exp_float(x: Floats) -> Floats:
 
     * Reduction: k ln2_high is exact (40 + 11 bits); two subtractions round by u·0.35 each, and k ln2_low by far less:
       at most 0.75u in r, hence in e^r relatively.
-    * Truncation: r^14/14! e^0.35 < 0.05u. Coefficients: rounded by u each, at most 0.1u in all.
+    * Truncation: r^14/14! e^0.35 < 0.06u. Coefficients: rounded by u each, at most 0.1u in all.
     * Horner: each stage's error obeys E_j <= 2u e^0.35 + 0.35 E_(j+1), so E_0 <= 4.4u, relatively (e^r >= 0.7) 6.3u.
 
     Together below 7.5u of e^x, hence below 9u of the result. Scaling by 2^k is exact, or rounds by 2^-1075 once where

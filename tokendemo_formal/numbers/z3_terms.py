@@ -3,15 +3,17 @@
 A :class:`Term` is a rational, or a Z3 real term, plus a rational combination of logarithms of primes. So ``exp`` of an
 integer combination of logarithms is an exact rational; wherever ``exp``, ``sqrt``, ``sin`` or ``cos`` of a constant
 leave the rationals, the term becomes a fresh Z3 real between two rational bounds (from Arb), and the bounds are
-recorded in :attr:`Z3Terms.assumptions`. Whoever asks Z3 must add these: then "unsat" holds for the real numbers.
+recorded in :attr:`Z3Terms.assumptions`. Whoever asks Z3 must add these: then "unsat" holds for the real numbers. The
+term remembers the ball, so that functions of what is computed from such constants are bounded in the same way.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import flint
 import numpy as np
@@ -22,17 +24,29 @@ from tokendemo_formal.errors import UnsupportedError
 from tokendemo_formal.numbers import balls
 from tokendemo_formal.numbers.base import Array, Exact, Log, Numbers
 
-Logs = dict[int, Fraction]
+Logs: TypeAlias = dict[int, Fraction]
 """Prime → coefficient of its natural logarithm."""
+
+Operation: TypeAlias = Callable[[flint.arb, flint.arb], flint.arb]
 
 
 class Term:
-    """``value`` + Σ ``logs[p]`` · log p, with ``value`` a Fraction or a Z3 real term. Immutable."""
+    """``value`` + Σ ``logs[p]`` · log p, with ``value`` a Fraction or a Z3 real term. Immutable.
 
-    __slots__ = ("_kind", "logs", "value")
+    Args:
+        kind: where the term belongs.
+        value: the part without logarithms.
+        logs: the logarithms' coefficients.
+        near: where ``value`` is a Z3 term that stands for one real number, a ball that holds the number.
+    """
 
-    def __init__(self, kind: Z3Terms, value: Fraction | z3.ArithRef, logs: Logs | None = None) -> None:
+    __slots__ = ("_kind", "_near", "logs", "value")
+
+    def __init__(
+        self, kind: Z3Terms, value: Fraction | z3.ArithRef, logs: Logs | None = None, near: flint.arb | None = None
+    ) -> None:
         self._kind = kind
+        self._near = near
         self.value = value
         self.logs: Logs = {p: c for p, c in (logs or {}).items() if c != 0}
 
@@ -42,19 +56,46 @@ class Term:
         return self.value if isinstance(self.value, Fraction) and not self.logs else None
 
     def to_z3(self) -> z3.ArithRef:
-        """The term as a Z3 real; logarithms become a bounded fresh variable."""
+        """The term as a Z3 real; the logarithm of each prime becomes one bounded variable."""
         value = _literal(self.value)
-        if not self.logs:
-            return value
-        return value + self._kind.enclosed("log", _log_ball(self.logs))
+        for prime, coefficient in self.logs.items():
+            value = value + _literal(coefficient) * self._kind.log_of(prime)
+        return value
 
     def ball(self, operation: str) -> flint.arb:
-        if not isinstance(self.value, Fraction):
+        """A ball that holds the term's number; ``operation`` is what it is needed for.
+
+        Raises:
+            UnsupportedError: for a term that stands for no particular number.
+        """
+        near = self._constant()
+        if near is None:
             raise UnsupportedError(
                 f"Z3 terms have no {operation} of a symbolic term ({self.value}); give it a constant, or compute with "
                 "balls or SymPy"
             )
-        return balls.ball(self.value) + _log_ball(self.logs)
+        return near
+
+    def _value_ball(self) -> flint.arb | None:
+        """Holds ``value`` where that is one number."""
+        if not isinstance(self.value, Fraction):
+            return self._near
+        with balls.precision(self._kind.bits):
+            return balls.ball(self.value)
+
+    def _constant(self) -> flint.arb | None:
+        """Holds the whole term where that is one number."""
+        near = self._value_ball()
+        if near is None or not self.logs:
+            return near
+        with balls.precision(self._kind.bits):
+            return sum((balls.ball(c) * flint.arb(p).log() for p, c in self.logs.items()), start=near)
+
+    def _apply(self, operation: Operation, a: flint.arb | None, b: flint.arb | None) -> flint.arb | None:
+        if a is None or b is None:
+            return None
+        with balls.precision(self._kind.bits):
+            return operation(a, b)
 
     def _lift(self, other: Any) -> Term:
         return other if isinstance(other, Term) else self._kind.term(other)
@@ -63,18 +104,17 @@ class Term:
         if isinstance(other, np.ndarray):
             return NotImplemented
         other = self._lift(other)
-        if isinstance(self.value, Fraction) and isinstance(other.value, Fraction):
-            value: Fraction | z3.ArithRef = self.value + other.value
-        elif other.value == 0 and isinstance(other.value, Fraction):
-            value = self.value
-        elif self.value == 0 and isinstance(self.value, Fraction):
-            value = other.value
-        else:
-            value = _literal(self.value) + _literal(other.value)
         logs = dict(self.logs)
         for prime, coefficient in other.logs.items():
             logs[prime] = logs.get(prime, Fraction(0)) + coefficient
-        return Term(self._kind, value, logs)
+        if isinstance(self.value, Fraction) and isinstance(other.value, Fraction):
+            return Term(self._kind, self.value + other.value, logs)
+        if isinstance(other.value, Fraction) and other.value == 0:
+            return Term(self._kind, self.value, logs, self._near)
+        if isinstance(self.value, Fraction) and self.value == 0:
+            return Term(self._kind, other.value, logs, other._near)
+        near = self._apply(operator.add, self._value_ball(), other._value_ball())
+        return Term(self._kind, _literal(self.value) + _literal(other.value), logs, near)
 
     def __neg__(self) -> Term:
         return self * Fraction(-1)
@@ -88,15 +128,19 @@ class Term:
         if isinstance(other, np.ndarray):
             return NotImplemented
         other = self._lift(other)
-        for factor, rest in ((self.rational, other), (other.rational, self)):
-            if factor is not None:
-                if factor == 0:
-                    return Term(self._kind, Fraction(0))
-                value = rest.value * factor if isinstance(rest.value, Fraction) else _literal(factor) * rest.value
-                if factor == 1:
-                    value = rest.value
-                return Term(self._kind, value, {p: c * factor for p, c in rest.logs.items()})
-        return Term(self._kind, self.to_z3() * other.to_z3())
+        for factor, rest in ((self, other), (other, self)):
+            by = factor.rational
+            if by is None:
+                continue
+            if by in (0, 1):
+                return rest if by == 1 else Term(self._kind, Fraction(0))
+            logs = {p: c * by for p, c in rest.logs.items()}
+            if isinstance(rest.value, Fraction):
+                return Term(self._kind, by * rest.value, logs)
+            near = self._apply(operator.mul, factor._value_ball(), rest._near)
+            return Term(self._kind, _literal(by) * rest.value, logs, near)
+        near = self._apply(operator.mul, self._constant(), other._constant())
+        return Term(self._kind, self.to_z3() * other.to_z3(), near=near)
 
     def __truediv__(self, other: Any) -> Term:
         if isinstance(other, np.ndarray):
@@ -106,23 +150,22 @@ class Term:
         if divisor is not None:
             if divisor == 0:
                 raise ZeroDivisionError("division of a Z3 term by the exact number 0")
-            return self * (1 / divisor)
+            return self * Term(self._kind, 1 / divisor)
         # Z3's x / 0 is an arbitrary number, so a quotient is a fresh variable with quotient * divisor = dividend,
         # and the divisor is asserted to be nonzero, as it is in every formula of the layer (sums of exponentials).
-        below = other.to_z3()
-        quotient = self._kind.fresh("quotient")
-        self._kind.assumptions.append(below != 0)
-        self._kind.assumptions.append(quotient * below == self.to_z3())
-        return Term(self._kind, quotient)
+        ball, below = other._constant(), other.to_z3()
+        if ball is not None and ball.contains(0):
+            raise ZeroDivisionError(f"division of a Z3 term by {ball}, which holds 0: raise the bits")
+        near = self._apply(operator.truediv, self._constant(), ball)
+        quotient = self._kind.fresh("quotient") if near is None else self._kind.enclosed("quotient", near)
+        self._kind.assumptions += [below != 0, quotient * below == self.to_z3()]
+        return Term(self._kind, quotient, near=near)
 
-    def __radd__(self, other: Any) -> Term:
-        return self + other
+    __radd__ = __add__
+    __rmul__ = __mul__
 
     def __rsub__(self, other: Any) -> Term:
         return self._lift(other) - self
-
-    def __rmul__(self, other: Any) -> Term:
-        return self * other
 
     def __rtruediv__(self, other: Any) -> Term:
         return self._lift(other) / self
@@ -134,13 +177,6 @@ class Term:
 
 def _literal(value: Fraction | z3.ArithRef) -> z3.ArithRef:
     return z3.Q(value.numerator, value.denominator) if isinstance(value, Fraction) else value
-
-
-def _log_ball(logs: Logs) -> flint.arb:
-    total = flint.arb(0)
-    for prime, coefficient in logs.items():
-        total += balls.ball(coefficient) * flint.arb(prime).log()
-    return total
 
 
 class Z3Terms(Numbers):
@@ -160,6 +196,7 @@ class Z3Terms(Numbers):
         self.bits = bits
         self.assumptions: list[z3.BoolRef] = []
         self._count = 0
+        self._logs: dict[int, z3.ArithRef] = {}
         self._array = np.frompyfunc(self.term, 1, 1)
 
     def term(self, value: Any) -> Term:
@@ -183,6 +220,13 @@ class Z3Terms(Numbers):
         variable = self.fresh(name)
         self.assumptions += [variable >= _literal(low), variable <= _literal(high)]
         return variable
+
+    def log_of(self, prime: int) -> z3.ArithRef:
+        """The variable that stands for the logarithm of a prime, one for each prime."""
+        if prime not in self._logs:
+            with balls.precision(self.bits):
+                self._logs[prime] = self.enclosed("log", flint.arb(prime).log())
+        return self._logs[prime]
 
     def constant(self, values: Exact | NDArray[Any] | z3.ArithRef) -> Array:
         if isinstance(values, np.ndarray):
@@ -228,20 +272,22 @@ class Z3Terms(Numbers):
 
     def _sqrt(self, term: Term) -> Term:
         value = term.rational
-        if value is not None and value >= 0:
+        if value is not None and value < 0:
+            raise UnsupportedError(f"sqrt of {value}, which is negative")
+        if value is not None:
             root = Fraction(math.isqrt(value.numerator), math.isqrt(value.denominator))
             if root * root == value:
                 return Term(self, root)
         return self._irrational("sqrt", term, flint.arb.sqrt)
 
     def _irrational(self, name: str, term: Term, function: Callable[[flint.arb], flint.arb]) -> Term:
+        if term.rational == 0 and name in ("sin", "cos"):
+            return Term(self, Fraction(int(name == "cos")))
         with balls.precision(self.bits):
-            argument = term.ball(name)
-            if term.rational == 0 and name == "sin":
-                return Term(self, Fraction(0))
-            if term.rational == 0 and name == "cos":
-                return Term(self, Fraction(1))
-            return Term(self, self.enclosed(name, function(argument)))
+            near = function(term.ball(name))
+        if not near.is_finite():
+            raise UnsupportedError(f"{name} of {term} can't be bounded at {self.bits} bits; raise the bits")
+        return Term(self, self.enclosed(name, near), near=near)
 
 
 def _prime_logs(value: Fraction) -> Logs:
