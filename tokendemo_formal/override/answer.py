@@ -1,0 +1,67 @@
+"""What comes back from a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from tokendemo_formal.override.question import Ask, Engine, Verdict
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A real number enclosed by two rationals, ends included."""
+
+    low: Fraction
+    high: Fraction
+
+    def decimals(self, digits: int = 12) -> tuple[str, str]:
+        """Both ends as decimal strings, rounded outward to that many digits after the point."""
+        scale = 10**digits
+        low = self.low.numerator * scale // self.low.denominator
+        high = -(-self.high.numerator * scale // self.high.denominator)
+        return _decimal(low, digits), _decimal(high, digits)
+
+
+def _decimal(scaled: int, digits: int) -> str:
+    sign, text = ("-" if scaled < 0 else ""), str(abs(scaled)).rjust(digits + 1, "0")
+    return f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else f"{sign}{text}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a question.
+
+    Attributes:
+        ask: what was asked.
+        verdict: ``override`` (a witness is given), ``no-override``, ``optimum`` (both bounds within the tolerance) or
+            ``gave-up``.
+        engine: what decided.
+        slots: the number of slots of the witness; without one, the most that were asked for.
+        assignment: the witness's token ids for the slots in the order of their positions, or None.
+        prompt: the ids of the whole prompt with the witness in it, or None.
+        margin: of the witness, enclosed in balls from the weights, or None.
+        upper: a proved upper bound of the margin over all assignments with ``slots`` slots, where one was proved.
+        ruled_out: the lengths for which it is proved that no assignment overrides.
+        minimum: the length of the shortest override, where that is proved.
+        nodes: search nodes visited (assignments, for brute force; solver calls, for Z3).
+        seconds: by phase: ``tables``, ``search``.
+        rigour: what a reader has to trust.
+        notes: sentences to be read with the answer.
+    """
+
+    ask: Ask
+    verdict: Verdict
+    engine: Engine
+    slots: int
+    assignment: tuple[int, ...] | None = None
+    prompt: tuple[int, ...] | None = None
+    margin: Bounds | None = None
+    upper: Fraction | None = None
+    ruled_out: tuple[int, ...] = ()
+    minimum: int | None = None
+    nodes: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    rigour: str = ""
+    notes: tuple[str, ...] = ()

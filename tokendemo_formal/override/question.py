@@ -1,0 +1,151 @@
+"""What is asked of a layer, with every token resolved to its id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from tokendemo_formal.attention import Layer, Weights
+from tokendemo_formal.errors import ScenarioError
+
+Ask: TypeAlias = Literal["exists", "minimum", "maximum"]
+Engine: TypeAlias = Literal["search", "z3", "brute-force"]
+Verdict: TypeAlias = Literal["override", "no-override", "optimum", "gave-up"]
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What the margin reads: <toward - against, residual stream> + toward_bias - against_bias - threshold.
+
+    Args:
+        toward, against: (d,) rows, kept apart since the difference of two floats need not be a float.
+        toward_bias, against_bias: what the unembedding adds to the two logits.
+        threshold: exact.
+        final_norm: whether the layer's final norm stands between the stream and the rows.
+    """
+
+    toward: Weights
+    against: Weights
+    toward_bias: float = 0.0
+    against_bias: float = 0.0
+    threshold: Fraction = Fraction(0)
+    final_norm: bool = False
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt with holes: ``tokens[p]`` is the id at position p, None in a slot."""
+
+    tokens: tuple[int | None, ...]
+    reader: int
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The positions of the slots, in order."""
+        return tuple(p for p, token in enumerate(self.tokens) if token is None)
+
+    def filled(self, assignment: Sequence[int]) -> tuple[int, ...]:
+        """The ids with the assignment in the slots, in the order of their positions."""
+        rest = iter(assignment)
+        return tuple(next(rest) if token is None else token for token in self.tokens)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Can tokens from a vocabulary, in some slots of a template, make the margin positive?
+
+    Args:
+        layer: the layer.
+        readout: what the margin reads.
+        before, after: the template's token ids around the slots.
+        reader: ``"first"``, ``"last"`` or a position of the whole prompt; negative ones count from its end.
+        slots: how many slots (for the shortest override: the most to try).
+        vocabulary: the ids that the adversary may use, without repeats.
+        positions: where the slots stand in the whole prompt, if not between ``before`` and ``after``; a question with
+            fewer slots uses the first of them.
+
+    Raises:
+        ScenarioError: for ids outside the layer's vocabulary, a reader outside the prompt, an empty vocabulary,
+            a prompt longer than the context, slots that the reader can't see.
+    """
+
+    layer: Layer
+    readout: Readout
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    reader: Literal["first", "last"] | int
+    slots: int
+    vocabulary: tuple[int, ...]
+    positions: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        size = self.layer.vocabulary
+        for name, ids in (
+            ("template.before", self.before),
+            ("template.after", self.after),
+            ("adversary.vocabulary", self.vocabulary),
+        ):
+            wrong = [i for i in ids if not 0 <= i < size]
+            if wrong:
+                raise ScenarioError(f"{name}: token id {wrong[0]} is outside the vocabulary of {size} tokens")
+        if len(set(self.vocabulary)) != len(self.vocabulary):
+            raise ScenarioError("adversary.vocabulary: a token id is listed twice")
+        if self.slots < 0:
+            raise ScenarioError(f"adversary.slots: expected 0 or more, found {self.slots}")
+        if self.slots and not self.vocabulary:
+            raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
+        if self.positions is not None and (
+            len(self.positions) < self.slots or any(a >= b for a, b in zip(self.positions, self.positions[1:]))
+        ):
+            raise ScenarioError(
+                f"adversary.positions: expected at least {self.slots} increasing positions, found {list(self.positions)}"
+            )
+        self.prompt(self.slots)
+
+    def with_slots(self, slots: int) -> Question:
+        """The same question with another number of slots."""
+        return replace(self, slots=slots)
+
+    def prompt(self, slots: int) -> Prompt:
+        """The prompt with that many slots.
+
+        Raises:
+            ScenarioError: where it can't be laid out or the reader can't see a slot.
+        """
+        length = len(self.before) + len(self.after) + slots
+        if self.positions is None:
+            holes: Sequence[int] = range(len(self.before), len(self.before) + slots)
+        else:
+            holes = self.positions[:slots]
+        if any(not 0 <= p < length for p in holes):
+            raise ScenarioError(
+                f"adversary.positions: {list(holes)} don't lie in a prompt of {length} tokens (0 to {length - 1})"
+            )
+        rest = iter(self.before + self.after)
+        taken = set(holes)
+        tokens = tuple(None if p in taken else next(rest) for p in range(length))
+        if not tokens:
+            raise ScenarioError("template: the prompt is empty, so there is no reader; give before or after")
+        limit = self.layer.context
+        if limit is not None and length > limit:
+            raise ScenarioError(f"template: {length} tokens with {slots} slots, but the layer has {limit} positions")
+        named = {"first": 0, "last": length - 1}
+        reader = named[self.reader] if isinstance(self.reader, str) else self.reader
+        reader = reader + length if reader < 0 else reader
+        if not 0 <= reader < length:
+            raise ScenarioError(f"template.reader: {self.reader} is outside the prompt of {length} tokens")
+        unseen = [p for p in holes if not self.layer.sees(reader, p)]
+        if unseen:
+            raise ScenarioError(
+                f"adversary.slots: the reader at position {reader} can't see the slot at position {unseen[0]} (causal "
+                "mask); move the reader behind the slots"
+            )
+        return Prompt(tokens, reader)
+
+    @property
+    def vocabulary_array(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.array(self.vocabulary, dtype=np.int64)

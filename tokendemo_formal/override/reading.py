@@ -1,0 +1,134 @@
+"""How a question's margin is read from the residual stream, in any kind of number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokendemo_formal.attention import Norm, Reading, fold
+from tokendemo_formal.numbers.base import Array, Numbers
+from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure
+from tokendemo_formal.override.question import Question, Readout
+
+
+def read(numbers: Numbers, question: Question) -> tuple[Array, Array]:
+    """(d, 1) the direction that the residual stream is read in, and the constant added: the gain, up to the final norm.
+
+    With a final norm the direction is the folded one, to be divided by the deviation.
+    """
+    readout, norm = question.readout, question.layer.final_norm
+    direction = (numbers.constant(readout.toward) - numbers.constant(readout.against)).reshape(-1, 1)
+    constant = constant_of(numbers, readout)
+    if readout.final_norm and norm is not None:
+        folded = fold(numbers, norm, direction, None)
+        direction = folded.weights
+        if folded.bias is not None:
+            constant = constant + folded.bias[0]
+    return direction, constant
+
+
+def constant_of(numbers: Numbers, readout: Readout) -> Array:
+    """What is added to the reading: the difference of the biases, less the threshold."""
+    return (
+        numbers.constant(readout.toward_bias)
+        - numbers.constant(readout.against_bias)
+        - numbers.constant(readout.threshold)
+    )
+
+
+def votes_of(reading: Reading, raw: Array, visible: Iterable[int]) -> tuple[Array, Array]:
+    """Scores and readouts, (n, H) each, of the rows of a prompt that the reader sees."""
+    numbers = reading.computation.numbers
+    votes = [reading.votes(raw[p : p + 1], p) for p in visible]
+    return numbers.stack([s[0] for s, _ in votes]), numbers.stack([r[0, :, 0] for _, r in votes])
+
+
+@dataclass(frozen=True)
+class LinearReading:
+    """A linear function of the residual stream z that stands in for the gain.
+
+    Attributes:
+        direction: (d, 1).
+        constant: scalar.
+        target: what the linear function is compared with.
+        exact: gain > asked target ⇔ <direction, z> + constant > target; otherwise only ⇒.
+    """
+
+    direction: Enclosure
+    constant: Enclosure
+    target: float
+    exact: bool
+
+
+def final_norm(question: Question) -> Norm | None:
+    """The norm between the residual stream and the readout, if there is one."""
+    return question.layer.final_norm if question.readout.final_norm else None
+
+
+def norm_offset(question: Question) -> Fraction:
+    """β in gain = N(z)/σ(z) + β, for a readout through a final norm; exact."""
+    readout, norm = question.readout, final_norm(question)
+    offset = Fraction(readout.toward_bias) - Fraction(readout.against_bias) - readout.threshold
+    if norm is not None and norm.bias is not None:
+        rows = zip(readout.toward.tolist(), readout.against.tolist(), norm.bias.tolist(), strict=True)
+        offset += sum((Fraction(t) - Fraction(a)) * Fraction(b) for t, a, b in rows)
+    return offset
+
+
+def plain_reading(question: Question, target: float) -> LinearReading | None:
+    """The gain as a linear function of the stream, where it is one or has the sign of one; else None.
+
+    A final norm's gain and centring are folded into the direction. What is left of it is the factor 1/σ > 0, which leaves
+    the sign of gain - target alone where nothing is added after it: where norm_offset equals the target.
+    """
+    if final_norm(question) is None:
+        direction, constant = read(ENCLOSURES, question)
+        return LinearReading(direction, constant, target, exact=True)
+    if norm_offset(question) == Fraction(target):
+        direction, _ = read(ENCLOSURES, question)
+        return LinearReading(direction, ENCLOSURES.constant(0.0), 0.0, exact=True)
+    return None
+
+
+def tangent_reading(
+    question: Question, target: float, stream: NDArray[np.float64], largest_deviation: float
+) -> LinearReading:
+    """A linear upper bound for a readout through a final norm.
+
+    gain > target ⇔ N(z) - κ σ(z) > 0 with κ = target - norm_offset and σ(z) = |(Pz/√d, √eps)|, P the norm's centring
+    or the identity.
+
+    * κ > 0: σ >= <e, (Pz/√d, √eps)> for every |e| <= 1 (Cauchy and Schwarz), with equality where e points to it. So
+      the closer the stream at good assignments is to the one given, the tighter.
+    * κ < 0: σ <= largest_deviation.
+
+    Args:
+        question: its readout goes through a final norm.
+        target: what the gain has to exceed.
+        stream: (d,) the residual stream to be tangent at; any one is sound.
+        largest_deviation: an upper bound of σ over all assignments; used where κ < 0.
+    """
+    norm = final_norm(question)
+    assert norm is not None, "without a final norm the gain is linear already"
+    direction, _ = read(ENCLOSURES, question)
+    kappa = Fraction(target) - norm_offset(question)
+    if kappa <= 0:
+        bound = ENCLOSURES.constant(-kappa) * ENCLOSURES.constant(largest_deviation)
+        return LinearReading(direction, bound, 0.0, exact=False)
+    d = len(stream)
+    centred = stream - stream.mean() if norm.centred else stream
+    point = np.append(centred / np.sqrt(d), np.sqrt(norm.eps))
+    point /= np.sqrt(point @ point)
+    point *= 1 - 2.0**-40  # so that |e| <= 1 holds for the rounded e: checked, not assumed
+    assert sum(Fraction(x) ** 2 for x in point.tolist()) <= 1
+    e = ENCLOSURES.constant(point[:-1]).reshape(-1, 1)
+    if norm.centred:
+        e = e - (e.sum(0) / float(d)).reshape(1, 1)
+    k = ENCLOSURES.constant(kappa)
+    width = ENCLOSURES.sqrt(ENCLOSURES.constant(float(d)))
+    constant = k * ENCLOSURES.constant(float(point[-1])) * ENCLOSURES.sqrt(ENCLOSURES.constant(norm.eps))
+    return LinearReading(direction - e * (k / width), -constant, 0.0, exact=False)

@@ -1,0 +1,395 @@
+"""Questions to answers: the lengths put together, engines chosen, witnesses confirmed, verdicts said."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import get_args
+
+import numpy as np
+
+from tokendemo_formal.attention import Computation
+from tokendemo_formal.errors import InputError, ScenarioError
+from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure, Rows, Table
+from tokendemo_formal.numbers.float64 import FLOAT64
+from tokendemo_formal.override import brute_force, one_head
+from tokendemo_formal.override.answer import Answer, Bounds
+from tokendemo_formal.override.exact import PRECISIONS, ExactGain
+from tokendemo_formal.override.many_heads import Search
+from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
+from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
+from tokendemo_formal.override.reading import LinearReading, final_norm, norm_offset, plain_reading, tangent_reading
+from tokendemo_formal.override.tables import Enclosed, Floats, TableBuilder, assemble
+
+LARGEST_READER_VOCABULARY = 2048
+"""Tokens that are still tried one by one where the reader stands in a slot: each needs tables of its own."""
+
+_ROW_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is: ``bound`` and ``incumbent`` enclose what is still open, in float64."""
+
+    slots: int
+    bound: float
+    incumbent: float
+    open_nodes: int
+    nodes: int
+    seconds: float
+
+
+def solve(
+    question: Question,
+    ask: Ask = "exists",
+    *,
+    engine: Engine = "search",
+    tolerance: float = 1e-6,
+    time_limit: float | None = None,
+    node_limit: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Answer:
+    """Answer a question about one attention layer.
+
+    Args:
+        question: the layer, the template, the vocabulary, the readout, the number of slots.
+        ask: ``"exists"``: can exactly that many tokens make the gain positive? ``"minimum"``: how few can, up to that
+            many? ``"maximum"``: the largest gain with exactly that many.
+        engine: ``"search"`` (any size), ``"z3"`` (small), ``"brute-force"`` (small).
+        tolerance: of ``"maximum"``: the proved upper bound is at most this far above the witness.
+        time_limit: seconds, for all lengths together; None: no limit.
+        node_limit: search nodes (solver calls, assignments) for each decision; None: no limit.
+        progress: called now and then while a search runs.
+
+    Returns:
+        The answer. ``override`` always comes with a witness, confirmed in ball arithmetic from the stored weights.
+
+    Raises:
+        InputError: for an unknown ask or engine, limits that are not positive, a problem too large for the engine.
+        ScenarioError: where the reader stands in a slot and the vocabulary is too large to try its tokens.
+    """
+    for name, value, choices in (("ask", ask, get_args(Ask)), ("engine", engine, get_args(Engine))):
+        if value not in choices:
+            raise InputError(f"{name}: expected one of {', '.join(choices)}; found {value!r}")
+    for name, number in (("tolerance", tolerance), ("time_limit", time_limit), ("node_limit", node_limit)):
+        if number is not None and not number > 0:
+            raise InputError(f"{name}: expected a positive number, found {number}")
+    limits = Limits(
+        nodes=math.inf if node_limit is None else node_limit,
+        deadline=math.inf if time_limit is None else time.monotonic() + time_limit,
+    )
+    run = _Run(question, engine, limits, progress)
+    if ask == "exists":
+        answer = run.exists()
+    elif ask == "minimum":
+        answer = run.minimum()
+    else:
+        answer = run.maximum(tolerance)
+    return replace(answer, seconds=run.clock.seconds, nodes=run.nodes, rigour=_RIGOUR[engine], notes=tuple(run.notes))
+
+
+_RIGOUR = {
+    "search": "refusals: float64 bounds with every rounding enclosed; witnesses: Arb balls from the stored weights",
+    "z3": "refusals: trusts Z3's unsat on rational enclosures of the tables; witnesses: Arb balls from the stored weights",
+    "brute-force": "refusals: every assignment in float64 enclosures, near-ties in Arb balls; witnesses: Arb balls",
+}
+
+
+class _Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds = {"tables": 0.0, "search": 0.0}
+        self.started = time.monotonic()
+
+    def timed(self, phase: str, started: float) -> None:
+        self.seconds[phase] += time.monotonic() - started
+
+
+class _Run:
+    """One call of :func:`solve`."""
+
+    def __init__(
+        self, question: Question, engine: Engine, limits: Limits, progress: Callable[[Progress], None] | None
+    ) -> None:
+        self.question = question
+        self.engine = engine
+        self.limits = limits
+        self.progress = progress
+        self.exact = ExactGain(question)
+        self.clock = _Clock()
+        self.nodes = 0
+        self.notes: list[str] = []
+        self._builder: TableBuilder | None = None
+
+    # The three questions
+
+    def exists(self) -> Answer:
+        question = self.question
+        prompt = question.prompt(question.slots)
+        outcome = self.decide(prompt, 0.0)
+        if outcome.kind == "found":
+            return self._witnessed("exists", prompt, outcome.assignment)
+        if outcome.kind == "refuted":
+            return Answer("exists", "no-override", self.engine, question.slots, ruled_out=(question.slots,))
+        return self._gave_up("exists", question.slots, outcome, ())
+
+    def minimum(self) -> Answer:
+        ruled_out: list[int] = []
+        for slots in range(self.question.slots + 1):
+            prompt = self.question.prompt(slots)
+            outcome = self.decide(prompt, 0.0)
+            if outcome.kind == "found":
+                if slots == 0:
+                    self.notes.append("Nothing to override: the margin is positive without any adversary token.")
+                answer = self._witnessed("minimum", prompt, outcome.assignment)
+                return replace(answer, minimum=slots, ruled_out=tuple(ruled_out))
+            if outcome.kind == "gave-up":
+                return self._gave_up("minimum", slots, outcome, tuple(ruled_out))
+            ruled_out.append(slots)
+        return Answer("minimum", "no-override", self.engine, self.question.slots, ruled_out=tuple(ruled_out))
+
+    def maximum(self, tolerance: float) -> Answer:
+        question = self.question
+        prompt = question.prompt(question.slots)
+        # Any assignment will do for a start: the first decision is whether a better one exists.
+        best: Assignment = (0,) * len(prompt.slots)
+        gain = self._gain(prompt, best)
+        while True:
+            target = float(np.nextafter(float(gain.low + Fraction(tolerance) * Fraction(3, 4)), -np.inf))
+            if Fraction(target) < gain.low:
+                raise InputError(f"tolerance: {tolerance} is below what float64 can tell apart at a margin of {target}")
+            outcome = self.decide(prompt, target, best)
+            if outcome.kind != "found":
+                break
+            assert outcome.assignment is not None
+            best = outcome.assignment
+            gain = self._gain(prompt, best)
+        answer = self._witnessed("maximum", prompt, best)
+        if outcome.kind == "gave-up":
+            self._note_undecided(outcome)
+            upper = Fraction(outcome.bound) if self._bounds_gain(target) and math.isfinite(outcome.bound) else None
+            return replace(answer, verdict="gave-up", upper=upper)
+        return replace(answer, verdict="optimum", upper=Fraction(target))
+
+    # One decision
+
+    def decide(self, prompt: Prompt, target: float, start: Assignment | None = None) -> Outcome:
+        """Is some assignment's gain above the target? Assignments are columns of the vocabulary, one a slot.
+
+        Args:
+            prompt: with its slots empty.
+            target: what the gain has to exceed.
+            start: a known assignment, to begin near.
+        """
+        if not prompt.slots:
+            verdict = self._above(prompt, (), target)
+            kind = {True: "found", False: "refuted", None: "gave-up"}[verdict]
+            return Outcome(kind, () if verdict else None, undecided=() if verdict is None else None)  # type: ignore[arg-type]
+        if prompt.tokens[prompt.reader] is not None:
+            return self._decide_read(prompt, prompt, target, lambda a: a, start)
+        return self._decide_reader_token(prompt, target, start)
+
+    def _decide_reader_token(self, prompt: Prompt, target: float, start: Assignment | None) -> Outcome:
+        """The reader stands in a slot: its token fixes the query, so each gets a search of its own."""
+        vocabulary = self.question.vocabulary
+        if len(vocabulary) > LARGEST_READER_VOCABULARY:
+            raise ScenarioError(
+                f"template.reader: position {prompt.reader} is a slot, so each of the {len(vocabulary)} tokens needs a "
+                f"search of its own; at most {LARGEST_READER_VOCABULARY} are tried. Move the reader out of the slots, or "
+                "narrow adversary.vocabulary"
+            )
+        at = prompt.slots.index(prompt.reader)
+        bound, undecided, gave_up = -math.inf, None, False
+        for column, token in enumerate(vocabulary):
+            tokens = list(prompt.tokens)
+            tokens[prompt.reader] = token
+            fixed = Prompt(tuple(tokens), prompt.reader)
+
+            def whole(rest: Assignment, column: int = column) -> Assignment:
+                return (*rest[:at], column, *rest[at:])
+
+            rest = (*start[:at], *start[at + 1 :]) if start else None
+            if fixed.slots:
+                outcome = self._decide_read(fixed, prompt, target, whole, rest)
+            else:
+                verdict = self._above(prompt, (column,), target)
+                outcome = Outcome("found", ()) if verdict else Outcome("gave-up" if verdict is None else "refuted")
+            self._builder = None  # tables of one reader token are of no use to the next
+            if outcome.kind == "found":
+                assert outcome.assignment is not None
+                return replace(outcome, assignment=whole(outcome.assignment))
+            gave_up |= outcome.kind == "gave-up"
+            bound = max(bound, outcome.bound)
+            undecided = whole(outcome.undecided) if outcome.undecided is not None else undecided
+        return Outcome("gave-up" if gave_up else "refuted", bound=bound, undecided=undecided)
+
+    def _decide_read(
+        self,
+        prompt: Prompt,
+        asked: Prompt,
+        target: float,
+        whole: Callable[[Assignment], Assignment],
+        start: Assignment | None,
+    ) -> Outcome:
+        """A decision whose reader is a fixed token of ``prompt``; ``whole`` turns its assignments into ones of ``asked``."""
+        began = time.monotonic()
+        linear, enclosed = self._enclosed(prompt, target, start)
+        self.clock.timed("tables", began)
+        began = time.monotonic()
+
+        def confirm(assignment: Assignment) -> bool | None:
+            return self._above(asked, whole(assignment), target)
+
+        try:
+            if self.engine == "brute-force":
+                outcome = brute_force.decide(enclosed, confirm, linear.target, self.limits)
+            elif self.engine == "z3":
+                from tokendemo_formal.override import z3_engine  # Z3 is slow to load, and seldom asked
+
+                outcome = z3_engine.decide(enclosed, confirm, linear.target, self.limits)
+            else:
+                outcome = self._search(enclosed, confirm, linear.target, len(asked.slots))
+        finally:
+            self.clock.timed("search", began)
+        self.nodes += outcome.nodes
+        return outcome
+
+    def _search(
+        self, enclosed: Enclosed, confirm: Callable[[Assignment], bool | None], target: float, slots: int
+    ) -> Outcome:
+        problem = assemble(enclosed)
+        if problem.heads == 1:
+            outcome = one_head.decide(problem, confirm, target)
+            if outcome is not None:
+                return outcome
+        search = Search(problem, confirm, target)
+        return search.run(self.limits, self._watch(slots))
+
+    def _watch(self, slots: int) -> Callable[[Search], None] | None:
+        report = self.progress
+        if report is None:
+            return None
+
+        def watch(search: Search) -> None:
+            now = time.monotonic()
+            report(
+                Progress(
+                    slots, search.bound, search.best_value, search.open_nodes, search.nodes, now - self.clock.started
+                )
+            )
+
+        return watch
+
+    # Tables
+
+    def _enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
+        linear = plain_reading(self.question, target)
+        if linear is None:
+            self.notes[:] = [_NORM_NOTE]
+            first = start if start is not None else (0,) * len(prompt.slots)
+            stream = self._stream(prompt, first)
+            above = norm_offset(self.question) > Fraction(target)
+            deviation = self._largest_deviation(prompt) if above else math.inf
+            linear = tangent_reading(self.question, target, stream, deviation)
+            return linear, TableBuilder(self.question, linear).enclosed(prompt)
+        if self._builder is None:
+            self._builder = TableBuilder(self.question, linear)
+        return linear, self._builder.enclosed(prompt)
+
+    def _stream(self, prompt: Prompt, assignment: Assignment) -> Floats:
+        """(d,) the residual stream at the reader, in floats: only a place to be tangent at."""
+        computation = Computation(self.question.layer, FLOAT64)
+        tokens = prompt.filled(self._ids(assignment))
+        raw = computation.rows(tokens, range(len(tokens)))
+        identity = np.eye(self.question.layer.width)
+        reading = computation.reading(raw[prompt.reader : prompt.reader + 1], prompt.reader, identity)
+        _, stream = reading.attend(raw)
+        return np.asarray(stream, dtype=np.float64)
+
+    def _largest_deviation(self, prompt: Prompt) -> float:
+        """An upper bound of the final norm's deviation over all assignments.
+
+        The stream is the reader's own part plus, for each head, a mean of its tokens' outputs, so its length is at
+        most the own part's plus the longest output of each head.
+        """
+        norm = final_norm(self.question)
+        assert norm is not None
+        layer = self.question.layer
+        d = layer.width
+        computation = Computation(layer, ENCLOSURES)
+        centring = ENCLOSURES.constant(np.eye(d))
+        if norm.centred:
+            centring = centring - ENCLOSURES.constant(np.full((d, d), 1.0)) / float(d)
+        token = prompt.tokens[prompt.reader]
+        assert token is not None
+        reading = computation.reading(computation.rows([token], [prompt.reader]), prompt.reader, centring)
+        longest = np.zeros(layer.heads)
+        for position, fixed in enumerate(prompt.tokens):
+            if not layer.sees(prompt.reader, position):
+                continue
+            ids = self.question.vocabulary_array if fixed is None else np.array([fixed])
+            for start in range(0, len(ids), _ROW_CHUNK):
+                rows = np.asarray(layer.embedding[ids[start : start + _ROW_CHUNK]], dtype=np.float64)
+                _, outputs = reading.votes(Rows(Table(rows), computation.shift(position)), position)
+                longest = np.maximum(longest, _lengths(outputs).max(axis=0))
+        own = reading.direct().reshape(1, 1, d)
+        length = ENCLOSURES.constant(np.array([float(_lengths(own)[0, 0]), *longest.tolist()])).sum(0)
+        variance = length * length / float(d) + ENCLOSURES.constant(norm.eps)
+        return float(ENCLOSURES.sqrt(variance).upper)
+
+    # Witnesses
+
+    def _ids(self, assignment: Assignment) -> tuple[int, ...]:
+        return tuple(self.question.vocabulary[column] for column in assignment)
+
+    def _above(self, prompt: Prompt, assignment: Assignment, target: float) -> bool | None:
+        return self.exact.above(prompt.filled(self._ids(assignment)), prompt.reader, target)
+
+    def _gain(self, prompt: Prompt, assignment: Assignment) -> Bounds:
+        return Bounds(*self.exact.bounds(prompt.filled(self._ids(assignment)), prompt.reader))
+
+    def _witnessed(self, ask: Ask, prompt: Prompt, assignment: Assignment | None) -> Answer:
+        assert assignment is not None
+        return Answer(
+            ask,
+            "override",
+            self.engine,
+            len(prompt.slots),
+            assignment=self._ids(assignment),
+            prompt=prompt.filled(self._ids(assignment)),
+            margin=self._gain(prompt, assignment),
+        )
+
+    def _gave_up(self, ask: Ask, slots: int, outcome: Outcome, ruled_out: tuple[int, ...]) -> Answer:
+        self._note_undecided(outcome)
+        known = self._bounds_gain(0.0) and math.isfinite(outcome.bound)
+        upper = Fraction(outcome.bound) if known else None
+        return Answer(ask, "gave-up", self.engine, slots, upper=upper, ruled_out=ruled_out)
+
+    def _bounds_gain(self, target: float) -> bool:
+        """Whether an engine's bound is one of the margin itself, not only of something of its sign."""
+        return final_norm(self.question) is None and plain_reading(self.question, target) is not None
+
+    def _note_undecided(self, outcome: Outcome) -> None:
+        if outcome.undecided is not None:
+            ids = list(self._ids(outcome.undecided))
+            self.notes.append(
+                f"The token ids {ids} make the margin a tie, or one so near that {PRECISIONS[-1]} bits can't tell."
+            )
+
+
+_NORM_NOTE = (
+    "The readout goes through a final norm whose bias, or the threshold, leaves it without a linear equivalent: bounded by a "
+    "tangent, and every assignment that the bound leaves open decided in balls."
+)
+
+
+def _lengths(x: Enclosure) -> Floats:
+    """(n, H) upper bounds of the Euclidean lengths of (n, H, d) enclosed vectors."""
+    n, heads, d = x.shape
+    largest = ENCLOSURES.constant(x.largest.reshape(n * heads, d))
+    return np.asarray(ENCLOSURES.sqrt((largest * largest).sum(1)).upper.reshape(n, heads))

@@ -1,0 +1,202 @@
+"""From a question to the numbers that the search works on, with every rounding enclosed.
+
+With the reader fixed, the adversary's gain is
+
+    f(t_1 … t_m) = direct + Σ_h N_h / D_h,   N_h = A_h + Σ_i a_{h,i}(t_i),   D_h = B_h + Σ_i b_{h,i}(t_i)
+
+where b = e^(score - shift_h) > 0, a = b * readout, and A, B are the template's own sums. The shift is any number, the same
+in all terms of a head: it cancels. What is stored are upper bounds ``a`` and midpoints ``b``, prepared so that the
+search may compute in plain float64:
+
+    for every |c_h| <= limit_h and L_h <= D_h <= U_h, the float64 value of  Σ_h φ_h(a_h - c_h b_h)  is at least the exact
+    one, where φ_h(z) = max(z / L_h, z / U_h)                                                            (inflation)
+
+The float evaluation is: one product and one difference a head (error below u |a| + 2.1 u |c b|), one product with a
+reciprocal rounded outward (u), and a sum of H terms ((H-1) u of their absolute values). All of these are at most
+(H + 4) u (|a| + |c| b) / L where the term is positive, the same with U where it is negative, and φ_h grows with slope 1/L and 1/U
+there: so adding (H + 8) u (|a| + limit b) to ``a`` outweighs them. The enclosure's own radii are added likewise, b's
+times the limit. Underflow is outweighed by the constant TINY.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokendemo_formal.attention import Computation, Projection, Reading
+from tokendemo_formal.numbers.enclosures import ENCLOSURES, TINY, UNIT, Enclosure, Rows, Table
+from tokendemo_formal.override.question import Prompt, Question
+from tokendemo_formal.override.reading import LinearReading
+
+Floats: TypeAlias = NDArray[np.float64]
+
+_EXPONENT_GRID = 128.0
+"""Shifts are multiples of this, so that tables of different lengths can be shared; e^128 is far from overflow."""
+
+
+@dataclass(frozen=True)
+class SlotTable:
+    """What each token does in one slot: ``a`` (H, n) inflated upper bounds, ``b`` (H, n) midpoints."""
+
+    a: Floats
+    b: Floats
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Is there an assignment with f > target? In numbers alone: nothing here knows of layers or tokens.
+
+    Attributes:
+        direct: at least the part of f that no token changes.
+        template: the template's own A and B, as a table of one token.
+        slots: one table a slot, all of H heads; columns are tokens.
+        limit: (H,) the largest |c_h| that the inflation allows.
+        relative: (H,) and ``absolute``: every true b, the template's too, is within relative * b + absolute of the b stored.
+    """
+
+    direct: float
+    template: SlotTable
+    slots: tuple[SlotTable, ...]
+    limit: Floats
+    relative: Floats
+    absolute: float
+
+    @property
+    def heads(self) -> int:
+        return int(self.template.a.shape[0])
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Exponentials b and products a of n tokens, (n, H) each, enclosed."""
+
+    a: Enclosure
+    b: Enclosure
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """All numbers of the gain of one prompt with holes: ``direct`` (scalar), the visible template tokens, each slot."""
+
+    direct: Enclosure
+    template: Terms
+    slots: tuple[Terms, ...]
+
+
+class TableBuilder:
+    """Makes the numbers of a question, for any number of slots, and remembers what lengths have in common.
+
+    Args:
+        question: what is asked; its ``slots`` plays no part.
+        reading: the linear reading of the residual stream.
+    """
+
+    def __init__(self, question: Question, reading: LinearReading) -> None:
+        self.question = question
+        self.linear = reading
+        self.computation = Computation(question.layer, ENCLOSURES)
+        ids = question.vocabulary_array
+        rows = np.asarray(question.layer.embedding, dtype=np.float64)
+        self._table = Table(rows if np.array_equal(ids, np.arange(len(rows))) else rows[ids])
+        self._values: Projection | None = None
+        self._readings: dict[tuple[int, int], Reading] = {}
+        self._votes: dict[tuple[int, int, int], tuple[Enclosure, Enclosure]] = {}
+        self._terms: dict[tuple[int, int, int, bytes], Terms] = {}
+
+    def reading(self, token: int, position: int) -> Reading:
+        """The layer as seen from a reader token at a position."""
+        key = (token, position)
+        if key not in self._readings:
+            if self._values is None:
+                self._values = self.computation.value_projection(self.linear.direction)
+            raw = self.computation.rows([token], [position])
+            self._readings[key] = self.computation.reading(raw, position, self.linear.direction, self._values)
+        return self._readings[key]
+
+    def enclosed(self, prompt: Prompt) -> Enclosed:
+        """The numbers for a prompt whose reader is a fixed token.
+
+        Args:
+            prompt: with its slots empty; ``prompt.tokens[prompt.reader]`` is not None.
+        """
+        token = prompt.tokens[prompt.reader]
+        assert token is not None, "the reader's token has to be fixed"
+        reading = self.reading(token, prompt.reader)
+        template = self._template_votes(reading, prompt)
+        slots = [self._slot_votes(reading, token, position) for position in prompt.slots]
+        largest = np.max([scores.mid.max(axis=0) for scores, _ in (template, *slots)], axis=0)
+        shift = np.ceil(largest / _EXPONENT_GRID) * _EXPONENT_GRID - 2 * _EXPONENT_GRID
+        terms = []
+        for position, votes in zip(prompt.slots, slots, strict=True):
+            key = (token, prompt.reader, position, shift.tobytes())
+            if key not in self._terms:
+                self._terms[key] = _exponentials(*votes, shift)
+            terms.append(self._terms[key])
+        direct = reading.direct()[0] + self.linear.constant
+        return Enclosed(direct, _exponentials(*template, shift), tuple(terms))
+
+    def _slot_votes(self, reading: Reading, token: int, position: int) -> tuple[Enclosure, Enclosure]:
+        """The votes of the whole vocabulary at a position: scores and readouts, (n, H) each."""
+        key = (token, reading.position, position)
+        if key not in self._votes:
+            scores, readouts = reading.votes(Rows(self._table, self.computation.shift(position)), position)
+            self._votes[key] = scores, readouts[:, :, 0]
+        return self._votes[key]
+
+    def _template_votes(self, reading: Reading, prompt: Prompt) -> tuple[Enclosure, Enclosure]:
+        """The votes of the fixed tokens that the reader sees."""
+        raws = [
+            (position, self.computation.rows([token], [position]))
+            for position, token in enumerate(prompt.tokens)
+            if token is not None and self.question.layer.sees(prompt.reader, position)
+        ]
+        votes = [reading.votes(raw, position) for position, raw in raws]
+        scores = ENCLOSURES.stack([scores[0] for scores, _ in votes])
+        return scores, ENCLOSURES.stack([readouts[0, :, 0] for _, readouts in votes])
+
+
+def _exponentials(scores: Enclosure, readouts: Enclosure, shift: Floats) -> Terms:
+    b = ENCLOSURES.exp(scores - Enclosure(shift.reshape(1, -1)))
+    return Terms(b * readouts, b)
+
+
+def assemble(enclosed: Enclosed) -> Problem:
+    """Upper bounds for the search from enclosures; see the module's text for why they suffice."""
+    direct, template, slots = enclosed.direct, enclosed.template, enclosed.slots
+    own = Terms(template.a.sum(0).reshape(1, -1), template.b.sum(0).reshape(1, -1))
+    everything = [template, *slots]
+    # N_h / D_h is a mean of readouts a/b, so no better c_h lies outside their range.
+    limit = np.max([_largest_ratio(t) for t in everything], axis=0)
+    relative = np.zeros(len(limit))
+    absolute = 0.0
+    for terms in (own, *slots):
+        normal = terms.b.mid > 2.0**-900
+        rad = np.broadcast_to(terms.b.rad, terms.b.shape)
+        ratio = np.where(normal, rad / np.where(normal, terms.b.mid, 1.0), 0.0)
+        relative = np.maximum(relative, ratio.max(axis=0) * (1 + 8 * UNIT))
+        absolute = max(absolute, float(np.where(normal, 0.0, rad).max()))
+    return Problem(
+        direct=float(direct.upper),
+        template=_inflated(own, limit),
+        slots=tuple(_inflated(t, limit) for t in slots),
+        limit=limit,
+        relative=relative,
+        absolute=absolute,
+    )
+
+
+def _largest_ratio(terms: Terms) -> Floats:
+    b = np.maximum(terms.b.mid, 2.0**-1000)
+    return np.asarray((np.abs(terms.a.mid) / b).max(axis=0) * 1.001 + 2.0**-900)
+
+
+def _inflated(terms: Terms, limit: Floats) -> SlotTable:
+    heads = terms.a.shape[1]
+    a, b = terms.a, terms.b
+    size = np.abs(a.mid) + a.rad + limit * (np.abs(b.mid) + b.rad)
+    extra = (a.rad + limit * b.rad + (heads + 8) * UNIT * size) * (1 + 16 * UNIT) + TINY
+    upper = np.nextafter(a.mid + extra, np.inf)
+    return SlotTable(np.ascontiguousarray(upper.T), np.ascontiguousarray(b.mid.T))
