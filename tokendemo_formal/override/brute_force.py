@@ -33,9 +33,8 @@ def decide(enclosed: Enclosed, confirm: Confirm, target: float, limits: Limits) 
     for start in range(0, count, _CHUNK):
         if limits.over or start >= limits.nodes:
             return Outcome("gave-up", nodes=start, undecided=undecided)
-        columns = np.array(np.unravel_index(np.arange(start, min(start + _CHUNK, count)), sizes)).reshape(
-            len(sizes), -1
-        )
+        numbers = np.arange(start, min(start + _CHUNK, count))
+        columns = np.array(np.unravel_index(numbers, sizes)).reshape(len(sizes), -1)
         low, high = _gains(enclosed, columns)
         bound = max(bound, float(high.max()))
         for index in itertools.chain(np.flatnonzero(low > target)[:1], np.flatnonzero(high > target)):

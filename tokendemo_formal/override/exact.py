@@ -26,8 +26,8 @@ class Decomposition:
 
     Attributes:
         weights: (n, H) attention weights of the positions that the reader sees.
-        readouts: (n, H) what each of them, by each head, adds to the margin per unit of weight. With a final norm this is
-            before its division by the deviation.
+        readouts: (n, H) what each of them, by each head, adds to the margin per unit of weight. With a final norm
+            this is before its division by the deviation.
         direct: what reaches the margin without attention.
         gain: toward - against - threshold.
     """
@@ -51,7 +51,8 @@ class ExactGain:
 
     def gain(self, prompt: Sequence[int], reader: int, bits: int) -> flint.arb:
         """A ball around the gain of a prompt of token ids, read at position ``reader``."""
-        return self.decompose(prompt, reader, bits).gain
+        gain: flint.arb = self.decompose(prompt, reader, bits).gain
+        return gain
 
     def bounds(self, prompt: Sequence[int], reader: int, bits: int = PRECISIONS[0]) -> tuple[Fraction, Fraction]:
         """Rational bounds of the gain."""

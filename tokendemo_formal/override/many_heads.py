@@ -2,12 +2,13 @@
 
 For candidate sets C_i, any c in R^H, L_h <= D_h <= U_h over them and φ_h(z) = max(z / L_h, z / U_h):
 
-    f <= direct + Σ_h c_h + Σ_h φ_h(A_h - c_h B_h) + Σ_i max_{t in C_i} Σ_h φ_h(a_{h,i}(t) - c_h b_{h,i}(t))   (leaf bound)
+    f <= direct + Σ_h c_h + Σ_h φ_h(A_h - c_h B_h)
+         + Σ_i max_{t in C_i} Σ_h φ_h(a_{h,i}(t) - c_h b_{h,i}(t))                                      (leaf bound)
 
-because N_h / D_h = c_h + (N_h - c_h D_h) / D_h. It is convex in c, separable over slots, and exact where every C_i is a
-single token. A token whose own term lies so far below its slot's largest that the whole bound falls to the target can't be
-in any assignment above the target: it is dropped (filter). Sets collapse, L and U tighten, and so on; what stays open is
-split in two (branch).
+because N_h / D_h = c_h + (N_h - c_h D_h) / D_h. It is convex in c, separable over slots, and exact where every C_i is
+a single token. A token whose own term lies so far below its slot's largest that the whole bound falls to the target
+can't be in any assignment above the target: it is dropped (filter). Sets collapse, L and U tighten, and so on; what
+stays open is split in two (branch).
 
 Every bound is an upper bound of the exact one, rounding included (:mod:`tokendemo_formal.override.tables` says how), so
 "refuted" is a proof. A candidate above the target is only a proposal: the caller confirms it in balls.

@@ -1,7 +1,7 @@
 """One head: exact in one pass over the tables.
 
-f > target ⇔ N > c D with c = target - direct ⇔ (A - cB) + Σ_i (a_i(t_i) - c b_i(t_i)) > 0: separable, so each slot takes its
-own maximum (`override_is_linear` in the catalogue of theorems).
+With c = target - direct, f > target ⇔ N > c D ⇔ (A - cB) + Σ_i (a_i(t_i) - c b_i(t_i)) > 0: separable, so each slot
+takes its own maximum (`override_is_linear` in the catalogue of theorems).
 """
 
 from __future__ import annotations

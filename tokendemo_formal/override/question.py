@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -99,10 +100,10 @@ class Question:
         if self.slots and not self.vocabulary:
             raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
         if self.positions is not None and (
-            len(self.positions) < self.slots or any(a >= b for a, b in zip(self.positions, self.positions[1:]))
+            len(self.positions) < self.slots or any(a >= b for a, b in itertools.pairwise(self.positions))
         ):
             raise ScenarioError(
-                f"adversary.positions: expected at least {self.slots} increasing positions, found {list(self.positions)}"
+                f"adversary.positions: expected at least {self.slots} increasing numbers; found {list(self.positions)}"
             )
         self.prompt(self.slots)
 

@@ -82,8 +82,8 @@ def norm_offset(question: Question) -> Fraction:
 def plain_reading(question: Question, target: float) -> LinearReading | None:
     """The gain as a linear function of the stream, where it is one or has the sign of one; else None.
 
-    A final norm's gain and centring are folded into the direction. What is left of it is the factor 1/σ > 0, which leaves
-    the sign of gain - target alone where nothing is added after it: where norm_offset equals the target.
+    A final norm's gain and centring are folded into the direction. What is left of it is the factor 1/σ > 0, which
+    leaves the sign of gain - target alone where nothing is added after it: where norm_offset equals the target.
     """
     if final_norm(question) is None:
         direction, constant = read(ENCLOSURES, question)

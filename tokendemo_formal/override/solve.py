@@ -92,8 +92,8 @@ def solve(
 
 
 _RIGOUR = {
-    "search": "refusals: float64 bounds with every rounding enclosed; witnesses: Arb balls from the stored weights",
-    "z3": "refusals: trusts Z3's unsat on rational enclosures of the tables; witnesses: Arb balls from the stored weights",
+    "search": "refusals: float64 bounds with every rounding enclosed; witnesses: Arb balls",
+    "z3": "refusals: trusts Z3's unsat on rational enclosures of the tables; witnesses: Arb balls",
     "brute-force": "refusals: every assignment in float64 enclosures, near-ties in Arb balls; witnesses: Arb balls",
 }
 
@@ -199,8 +199,8 @@ class _Run:
         if len(vocabulary) > LARGEST_READER_VOCABULARY:
             raise ScenarioError(
                 f"template.reader: position {prompt.reader} is a slot, so each of the {len(vocabulary)} tokens needs a "
-                f"search of its own; at most {LARGEST_READER_VOCABULARY} are tried. Move the reader out of the slots, or "
-                "narrow adversary.vocabulary"
+                f"search of its own; at most {LARGEST_READER_VOCABULARY} are tried. Move the reader out of the slots, "
+                "or narrow adversary.vocabulary"
             )
         at = prompt.slots.index(prompt.reader)
         bound, undecided, gave_up = -math.inf, None, False
@@ -235,7 +235,7 @@ class _Run:
         whole: Callable[[Assignment], Assignment],
         start: Assignment | None,
     ) -> Outcome:
-        """A decision whose reader is a fixed token of ``prompt``; ``whole`` turns its assignments into ones of ``asked``."""
+        """A decision whose reader is a fixed token of ``prompt``; ``whole`` turns assignments to ones of ``asked``."""
         began = time.monotonic()
         linear, enclosed = self._enclosed(prompt, target, start)
         self.clock.timed("tables", began)
@@ -383,8 +383,8 @@ class _Run:
 
 
 _NORM_NOTE = (
-    "The readout goes through a final norm whose bias, or the threshold, leaves it without a linear equivalent: bounded by a "
-    "tangent, and every assignment that the bound leaves open decided in balls."
+    "The readout goes through a final norm whose bias, or the threshold, leaves it without a linear equivalent: "
+    "bounded by a tangent, and every assignment that the bound leaves open decided in balls."
 )
 
 

@@ -4,18 +4,18 @@ With the reader fixed, the adversary's gain is
 
     f(t_1 … t_m) = direct + Σ_h N_h / D_h,   N_h = A_h + Σ_i a_{h,i}(t_i),   D_h = B_h + Σ_i b_{h,i}(t_i)
 
-where b = e^(score - shift_h) > 0, a = b * readout, and A, B are the template's own sums. The shift is any number, the same
-in all terms of a head: it cancels. What is stored are upper bounds ``a`` and midpoints ``b``, prepared so that the
+where b = e^(score - shift_h) > 0, a = b * readout, and A, B are the template's own sums. The shift is any number, the
+same in all terms of a head: it cancels. What is stored are upper bounds ``a`` and midpoints ``b``, prepared so that the
 search may compute in plain float64:
 
-    for every |c_h| <= limit_h and L_h <= D_h <= U_h, the float64 value of  Σ_h φ_h(a_h - c_h b_h)  is at least the exact
-    one, where φ_h(z) = max(z / L_h, z / U_h)                                                            (inflation)
+    for every |c_h| <= limit_h and L_h <= D_h <= U_h, the float64 value of  Σ_h φ_h(a_h - c_h b_h)  is at least the
+    exact one, where φ_h(z) = max(z / L_h, z / U_h)                                                     (inflation)
 
 The float evaluation is: one product and one difference a head (error below u |a| + 2.1 u |c b|), one product with a
 reciprocal rounded outward (u), and a sum of H terms ((H-1) u of their absolute values). All of these are at most
-(H + 4) u (|a| + |c| b) / L where the term is positive, the same with U where it is negative, and φ_h grows with slope 1/L and 1/U
-there: so adding (H + 8) u (|a| + limit b) to ``a`` outweighs them. The enclosure's own radii are added likewise, b's
-times the limit. Underflow is outweighed by the constant TINY.
+(H + 4) u (|a| + |c| b) / L where the term is positive, the same with U where it is negative, and φ_h grows with slope
+1/L and 1/U there: so adding (H + 8) u (|a| + limit b) to ``a`` outweighs them. The enclosure's own radii are added
+likewise, b's times the limit. Underflow is outweighed by the constant TINY.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Problem:
         template: the template's own A and B, as a table of one token.
         slots: one table a slot, all of H heads; columns are tokens.
         limit: (H,) the largest |c_h| that the inflation allows.
-        relative: (H,) and ``absolute``: every true b, the template's too, is within relative * b + absolute of the b stored.
+        relative: (H,) every true b, the template's too, is within relative * b + absolute of the b stored.
+        absolute: as said.
     """
 
     direct: float
