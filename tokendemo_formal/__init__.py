@@ -1,0 +1,86 @@
+"""Exact answers about one attention layer: can adversarial tokens outweigh the safety instruction, and how few?
+
+    from tokendemo_formal import read_scenario, solve
+
+    scenario = read_scenario("question.toml")
+    answer = solve(scenario.question(), "minimum")
+    print(answer.verdict, answer.minimum, answer.assignment)
+
+============================================  ==========================================================================
+name                                          what it is
+============================================  ==========================================================================
+``load_model``, ``Model``                     a stored model, opened; :class:`Layer` is one attention layer of it
+``read_scenario``, ``Scenario``               a question as a TOML file, or as a Python object
+``Question``, ``Readout``, ``Prompt``         the same with every token resolved, for layers that are built in memory
+``solve``, ``Answer``, ``Bounds``             the answer, and what it proves
+``Progress``                                  what a long search tells on its way
+``votes``, ``Votes``                          what each token of a prompt adds through each head
+``TokenDemoError`` and its subclasses         what goes wrong, in :mod:`tokendemo_formal.errors`
+============================================  ==========================================================================
+
+Names load on first use: importing the package loads neither NumPy nor a solver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokendemo_formal.attention import Layer
+    from tokendemo_formal.errors import InputError, ModelFileError, ScenarioError, TokenDemoError, UnsupportedError
+    from tokendemo_formal.models import Model, load_model
+    from tokendemo_formal.override.answer import Answer, Bounds
+    from tokendemo_formal.override.question import Prompt, Question, Readout
+    from tokendemo_formal.override.solve import Progress, solve
+    from tokendemo_formal.override.votes import Votes, votes
+    from tokendemo_formal.scenario import Scenario, parse_scenario, read_scenario
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "attention": ("Layer",),
+    "errors": ("InputError", "ModelFileError", "ScenarioError", "TokenDemoError", "UnsupportedError"),
+    "models": ("Model", "load_model"),
+    "override.answer": ("Answer", "Bounds"),
+    "override.question": ("Prompt", "Question", "Readout"),
+    "override.solve": ("Progress", "solve"),
+    "override.votes": ("Votes", "votes"),
+    "scenario": ("Scenario", "parse_scenario", "read_scenario"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Answer",
+    "Bounds",
+    "InputError",
+    "Layer",
+    "Model",
+    "ModelFileError",
+    "Progress",
+    "Prompt",
+    "Question",
+    "Readout",
+    "Scenario",
+    "ScenarioError",
+    "TokenDemoError",
+    "UnsupportedError",
+    "Votes",
+    "load_model",
+    "parse_scenario",
+    "read_scenario",
+    "solve",
+    "votes",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

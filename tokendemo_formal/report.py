@@ -1,0 +1,262 @@
+"""An answer as text for people and as one JSON object.
+
+Numbers that an answer proves are printed as decimals rounded outward, so that what stands on the page is true as it
+stands. Main declarations: :class:`Report`, :func:`votes_table`.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tokendemo_formal.errors import InputError
+from tokendemo_formal.models import Model
+from tokendemo_formal.override.answer import Answer, Bounds
+from tokendemo_formal.override.question import Question
+from tokendemo_formal.override.votes import Votes
+from tokendemo_formal.scenario import Scenario
+
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Report:
+    """An answer with what is needed to read it.
+
+    Args:
+        scenario: the question as it was written.
+        model: the opened model.
+        question: the question as it was asked.
+        answer: what came back.
+        load_seconds: for reading the scenario and the model.
+        votes: of the prompt in the answer (without a witness: of the template alone), or None.
+    """
+
+    scenario: Scenario
+    model: Model
+    question: Question
+    answer: Answer
+    load_seconds: float
+    votes: Votes | None = None
+
+    @property
+    def retokenises(self) -> bool | None:
+        """Whether the text of the whole prompt encodes back to its ids; None without a witness or a tokenizer.
+
+        Where it doesn't, the assignment can be given to the layer, but not be typed as text.
+        """
+        tokenizer, prompt = self.model.tokenizer, self.answer.prompt
+        if tokenizer is None or prompt is None:
+            return None
+        try:
+            return tokenizer.encode(tokenizer.decode(prompt)) == prompt
+        except InputError:
+            return False
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``--json`` prints: strings, numbers, booleans, null, and lists and objects of them.
+
+        ``margin`` and ``upper`` are decimal strings, rounded outward: they enclose what was proved.
+        """
+        answer, tokenizer = self.answer, self.model.tokenizer
+        seconds = {"load": self.load_seconds, **answer.seconds}
+        content: dict[str, Any] = {
+            "scenario": self.scenario.name,
+            "model": self.scenario.source,
+            "model_hash": self.model.hash,
+            "layer": self.scenario.layer,
+            "ask": answer.ask,
+            "verdict": answer.verdict,
+            "slots": answer.slots,
+            "tokens": None if answer.assignment is None or tokenizer is None else self._names(answer.assignment),
+            "token_ids": None if answer.assignment is None else list(answer.assignment),
+            "prompt_ids": None if answer.prompt is None else list(answer.prompt),
+            "retokenises": self.retokenises,
+            "margin": None if answer.margin is None else list(answer.margin.decimals()),
+            "upper": None if answer.upper is None else Bounds(answer.upper, answer.upper).decimals()[1],
+            "ruled_out": list(answer.ruled_out),
+            "minimum": answer.minimum,
+            "vocabulary": len(self.question.vocabulary),
+            "nodes": answer.nodes,
+            "seconds": {phase: round(spent, 4) for phase, spent in seconds.items()},
+            "engine": answer.engine,
+            "rigour": answer.rigour,
+            "left_out": list(self._left_out),
+            "notes": list(answer.notes),
+        }
+        if self.votes is not None:
+            content["votes"] = {
+                "prompt_ids": list(self.votes.prompt),
+                "visible": list(self.votes.visible),
+                "weights": [list(row) for row in self.votes.weights],
+                "contributions": [list(row) for row in self.votes.contributions],
+                "direct": self.votes.direct,
+                "total": self.votes.total,
+            }
+        return content
+
+    def to_text(self) -> str:
+        """What ``tokendemo solve`` prints, with a line feed at the end."""
+        answer = self.answer
+        lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary)), _WIDTH), ""]
+        if answer.assignment:
+            lines += _item("tokens", " ".join(self._names(answer.assignment)))
+            lines += _item("token ids", " ".join(map(str, answer.assignment)))
+        if answer.prompt is not None:
+            lines += _item("prompt", self._text(answer.prompt))
+            lines += _item("as text", _RETOKENISES[self.retokenises])
+        if answer.margin is not None:
+            low, high = answer.margin.decimals()
+            lines += _item("margin", f"between {low} and {high} (gain towards the adversary; an override is above 0)")
+        if answer.upper is not None:
+            bound = Bounds(answer.upper, answer.upper).decimals()[1]
+            lines += _item("at most", f"{bound} for every assignment of {_tokens(answer.slots)}: proved")
+        if answer.ruled_out:
+            lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, each length by a proof of its own")
+        spent = ", ".join(f"{phase} {t:.2f} s" for phase, t in {"load": self.load_seconds, **answer.seconds}.items())
+        lines += _item("effort", f"engine {answer.engine}, {answer.nodes:,} nodes; {spent}")
+        lines += _item("model", f"{self.scenario.source}, layer {self.scenario.layer}, {self.model.hash}")
+        lines += _item("rigour", answer.rigour)
+        if self._left_out:
+            lines += _item("left out", " ".join(self._left_out))
+        for note in answer.notes:
+            lines += _item("note", note)
+        if self.votes is not None:
+            lines += ["", *votes_table(self.model, self.votes, self._slots)]
+        return "\n".join(lines) + "\n"
+
+    @property
+    def _left_out(self) -> Sequence[str]:
+        return self.model.left_out(self.scenario.layer)
+
+    @property
+    def _slots(self) -> tuple[int, ...]:
+        """The positions of the slots in the prompt whose votes are shown."""
+        return () if self.answer.prompt is None else self.question.prompt(self.answer.slots).slots
+
+    def _names(self, ids: Iterable[int]) -> list[str]:
+        return [token_name(self.model, i) for i in ids]
+
+    def _text(self, ids: Sequence[int]) -> str:
+        tokenizer = self.model.tokenizer
+        if tokenizer is None or not all(map(tokenizer.has, ids)):
+            return " ".join(self._names(ids))
+        return printable(tokenizer.decode(ids))
+
+
+_RETOKENISES = {
+    True: "the text of this prompt encodes to exactly these tokens",
+    False: "the text of this prompt encodes to other tokens: it can't be typed, only be given as ids",
+    None: "unknown: the model has no tokenizer",
+}
+
+
+def token_name(model: Model, token: int) -> str:
+    """A token's vocabulary entry, or ``#id`` where it has none."""
+    if model.tokenizer is None or not model.tokenizer.has(token):
+        return f"#{token}"
+    return printable(model.tokenizer.token(token))
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped, since a vocabulary may hold any and a terminal obeys them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def count(vocabulary: int, slots: int) -> str:
+    """How many assignments there are, in words."""
+    number = vocabulary**slots
+    if number == 1:
+        return "1 assignment"
+    return f"{number:,} assignments" if number < 10**9 else f"{Decimal(number):.1e} assignments"
+
+
+def headline(answer: Answer, vocabulary: int) -> str:
+    """The answer in one or two sentences.
+
+    Args:
+        answer: the answer.
+        vocabulary: how many tokens the adversary may use.
+    """
+    m = answer.slots
+    among = f"{count(vocabulary, m)} of {_tokens(m)}"
+    if answer.verdict == "optimum":
+        return f"The largest margin over all {among} is known: the one below."
+    if answer.verdict == "no-override":
+        if answer.ask == "minimum":
+            return f"No override with up to {_tokens(m)}: no length from 0 to {m} has one."
+        return f"No override: none of the {among} makes the margin positive."
+    if answer.verdict == "gave-up":
+        best = "" if answer.assignment is None else " Below stands the best assignment found so far."
+        return f"Gave up at {_tokens(m)}, before the question was decided.{best}"
+    if m == 0:
+        return "Nothing to override: without a single added token the margin is positive already."
+    if answer.ask == "exists":
+        return f"Override: the {_tokens(m)} below bring the margin above 0."
+    if answer.minimum is None:
+        return f"Override: the {_tokens(m)} below bring the margin above 0. Whether fewer do is not decided."
+    return (
+        f"The shortest override has {_tokens(m)}: those below bring the margin above 0, and no shorter sequence does."
+    )
+
+
+def votes_table(model: Model, votes: Votes, slots: Sequence[int] = ()) -> list[str]:
+    """Lines that show what each token of a prompt adds to the gain through each head.
+
+    Args:
+        model: names the tokens.
+        votes: the votes.
+        slots: positions to be marked as the adversary's.
+    """
+    heads = len(votes.contributions[0])
+    names = {p: ("> " if p in slots else "  ") + token_name(model, votes.prompt[p]) for p in votes.visible}
+    width = max(len("  without attention"), *map(len, names.values())) + 2
+    cells = "".join(f"{f'head {h}':>10}" for h in range(heads))
+    lines = [f"{'  token':<{width}}{'attention':>10}{cells}{'all heads':>11}"]
+    for name, weights, row in zip(names.values(), votes.weights, votes.contributions, strict=True):
+        share = sum(weights) / heads
+        lines.append(f"{name:<{width}}{share:>10.1%}{''.join(f'{x:>+10.4f}' for x in row)}{sum(row):>+11.4f}")
+    blank = " " * (10 + 10 * heads)
+    lines.append(f"{'  without attention':<{width}}{blank}{votes.direct:>+11.4f}")
+    before_norm = votes.direct + sum(map(sum, votes.contributions))
+    if not math.isclose(before_norm, votes.total, rel_tol=1e-9, abs_tol=1e-9):
+        lines.append(f"{'  sum':<{width}}{blank}{before_norm:>+11.4f}")
+        lines.append(f"{'  after the norm':<{width}}{blank}{votes.total:>+11.4f}  = margin")
+    else:
+        lines.append(f"{'  margin':<{width}}{blank}{votes.total:>+11.4f}")
+    return lines
+
+
+def description_text(description: Mapping[str, Any]) -> str:
+    """What ``tokendemo inspect`` prints: a model's description as one line or paragraph for each entry."""
+    lines = []
+    for key, value in description.items():
+        items = value if isinstance(value, list) else [value]
+        # a list of sentences is a paragraph, any other an enumeration
+        text = (" " if any(str(item).endswith(".") for item in items) else ", ").join(map(_word, items))
+        lines += _item(key.replace("_", " "), text or "none", label_width=24)
+    return "\n".join(lines) + "\n"
+
+
+def _word(value: object) -> str:
+    return {None: "none", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def _tokens(number: int) -> str:
+    return "1 token" if number == 1 else f"{number} tokens"
+
+
+def _lengths(lengths: Sequence[int]) -> str:
+    listed = [str(length) for length in lengths]
+    text = listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+    return f"{text} {'token' if text == '1' else 'tokens'}"
+
+
+def _item(label: str, text: str, label_width: int = 12) -> list[str]:
+    first = f"{label:<{label_width}}"
+    rest = " " * label_width
+    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False) or [label]
