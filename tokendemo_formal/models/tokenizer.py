@@ -56,12 +56,12 @@ class Tokenizer:
             raise ModelFileError(f"{where}: not a tokenizer that the tokenizers library knows ({error})") from None
 
     @classmethod
-    def from_directory(cls, directory: Path) -> Tokenizer | None:
+    def from_directory(cls, directory: Path, special_tokens: Sequence[str] = ()) -> Tokenizer | None:
         """The tokenizer of a model's directory, or None where it has none.
 
         ``tokenizer.json`` is used first; then ``vocab.txt`` as BERT's WordPiece (lower-casing unless
         ``tokenizer_config.json`` says otherwise); then ``vocab.json`` with ``merges.txt`` as GPT-2's byte-level BPE.
-        Tokens that the configuration calls special are recognised by name in texts.
+        ``special_tokens`` and those of the configuration are recognised by name in texts.
 
         Raises:
             ModelFileError: for damaged files.
@@ -70,7 +70,7 @@ class Tokenizer:
         for name in ("special_tokens_map.json", "tokenizer_config.json"):
             if (directory / name).exists():
                 settings |= read_json(directory / name)
-        special = [_content(settings.get(key)) for key in SPECIAL_KEYS]
+        special = [*special_tokens, *(_content(settings.get(key)) for key in SPECIAL_KEYS)]
         if (path := directory / "tokenizer.json").exists():
             read_json(path)
             tokenizer = cls.from_json(_text(path), str(path))
