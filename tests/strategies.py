@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import flint
 import numpy as np
 from hypothesis import strategies as st
 
 from tokendemo_formal.attention import Alibi, Layer, Learned, Norm, Positions, Rotary, Sinusoidal
+from tokendemo_formal.numbers.enclosures import Enclosure
 
 FEATURES: dict[str, tuple[Any, ...]] = {
     "heads": ((1, 1), (2, 2), (4, 2), (3, 1)),
@@ -144,3 +146,13 @@ def layers(draw: st.DrawFn, **fixed: Any) -> Layer:
         name: fixed[name] if name in fixed else draw(st.sampled_from(values)) for name, values in FEATURES.items()
     }
     return build_layer(np.random.default_rng(draw(st.integers(0, 2**32 - 1))), choice)
+
+
+def encloses(enclosure: Enclosure, exact: Any) -> bool:
+    """Whether no ball of an array (or a single one) lies outside of the enclosure; call it at the balls' precision."""
+    exact = np.asarray(exact, dtype=object)
+    rad = np.broadcast_to(enclosure.rad, enclosure.shape)
+    return enclosure.shape == exact.shape and not any(
+        (x - flint.arb(float(enclosure.mid[i]))).abs_lower() > flint.arb(float(rad[i])) or not x.is_finite()
+        for i, x in np.ndenumerate(exact)
+    )

@@ -13,8 +13,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import FEATURES, build_layer, cases, layers, pairwise
 
+from tests.strategies import FEATURES, build_layer, cases, layers, pairwise
 from tokendemo_formal.attention import (
     Alibi,
     Computation,

@@ -4,7 +4,8 @@ A :class:`Term` is a rational, or a Z3 real term, plus a rational combination of
 integer combination of logarithms is an exact rational; wherever ``exp``, ``sqrt``, ``sin`` or ``cos`` of a constant
 leave the rationals, the term becomes a fresh Z3 real between two rational bounds (from Arb), and the bounds are
 recorded in :attr:`Z3Terms.assumptions`. Whoever asks Z3 must add these: then "unsat" holds for the real numbers. The
-term remembers the ball, so that functions of what is computed from such constants are bounded in the same way.
+term remembers the ball, so that functions, products and quotients of such constants are bounded in the same way: a
+question about constants alone stays linear, and Z3 decides it.
 """
 
 from __future__ import annotations
@@ -140,7 +141,9 @@ class Term:
             near = self._apply(operator.mul, factor._value_ball(), rest._near)
             return Term(self._kind, _literal(by) * rest.value, logs, near)
         near = self._apply(operator.mul, self._constant(), other._constant())
-        return Term(self._kind, self.to_z3() * other.to_z3(), near=near)
+        if near is not None:
+            return self._kind.bounded("product", near)
+        return Term(self._kind, self.to_z3() * other.to_z3())
 
     def __truediv__(self, other: Any) -> Term:
         if isinstance(other, np.ndarray):
@@ -151,15 +154,17 @@ class Term:
             if divisor == 0:
                 raise ZeroDivisionError("division of a Z3 term by the exact number 0")
             return self * Term(self._kind, 1 / divisor)
-        # Z3's x / 0 is an arbitrary number, so a quotient is a fresh variable with quotient * divisor = dividend,
-        # and the divisor is asserted to be nonzero, as it is in every formula of the layer (sums of exponentials).
-        ball, below = other._constant(), other.to_z3()
+        ball = other._constant()
         if ball is not None and ball.contains(0):
             raise ZeroDivisionError(f"division of a Z3 term by {ball}, which holds 0: raise the bits")
         near = self._apply(operator.truediv, self._constant(), ball)
-        quotient = self._kind.fresh("quotient") if near is None else self._kind.enclosed("quotient", near)
+        if near is not None:
+            return self._kind.bounded("quotient", near)
+        # Z3's x / 0 is an arbitrary number, so a quotient is a fresh variable with quotient * divisor = dividend,
+        # and the divisor is asserted to be nonzero, as it is in every formula of the layer (sums of exponentials).
+        below, quotient = other.to_z3(), self._kind.fresh("quotient")
         self._kind.assumptions += [below != 0, quotient * below == self.to_z3()]
-        return Term(self._kind, quotient, near=near)
+        return Term(self._kind, quotient)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -220,6 +225,16 @@ class Z3Terms(Numbers):
         variable = self.fresh(name)
         self.assumptions += [variable >= _literal(low), variable <= _literal(high)]
         return variable
+
+    def bounded(self, name: str, value: flint.arb) -> Term:
+        """A constant of which no more is known than its ball.
+
+        Raises:
+            UnsupportedError: for a ball that is not finite.
+        """
+        if not value.is_finite():
+            raise UnsupportedError(f"{name} can't be bounded at {self.bits} bits ({value}); raise the bits")
+        return Term(self, self.enclosed(name, value), near=value)
 
     def log_of(self, prime: int) -> z3.ArithRef:
         """The variable that stands for the logarithm of a prime, one for each prime."""
@@ -284,10 +299,7 @@ class Z3Terms(Numbers):
         if term.rational == 0 and name in ("sin", "cos"):
             return Term(self, Fraction(int(name == "cos")))
         with balls.precision(self.bits):
-            near = function(term.ball(name))
-        if not near.is_finite():
-            raise UnsupportedError(f"{name} of {term} can't be bounded at {self.bits} bits; raise the bits")
-        return Term(self, self.enclosed(name, near), near=near)
+            return self.bounded(name, function(term.ball(name)))
 
 
 def _prime_logs(value: Fraction) -> Logs:
