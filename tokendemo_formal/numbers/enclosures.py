@@ -281,6 +281,8 @@ class Enclosures(Numbers):
 
     def matmul(self, a: Array, b: Array) -> Array:
         if isinstance(a, Rows):
+            if not a.shift.mid.any() and not a.shift.rad.any():
+                return a.table.times(b)
             return a.table.times(b) + self.matmul(a.shift, b)
         return _product(a, _row_norms(a.mid), b)
 

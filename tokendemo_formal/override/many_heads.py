@@ -57,8 +57,7 @@ class _Slots:
     @property
     def inverse(self) -> tuple[Floats, Floats]:
         """1/L rounded up and 1/U rounded down."""
-        with np.errstate(divide="ignore"):
-            return np.nextafter(1.0 / self.lower, np.inf), np.nextafter(1.0 / self.upper, 0.0)
+        return np.nextafter(1.0 / self.lower, np.inf), np.nextafter(1.0 / self.upper, 0.0)
 
 
 @dataclass
@@ -73,13 +72,29 @@ class _Bound:
         return self.largest[:slot] + self.largest[slot + 1 :]
 
 
+def _sum_up(parts: list[float]) -> float:
+    """At least the exact sum; infinity where a part is infinite or not a number."""
+    if not all(map(math.isfinite, parts)):
+        return math.inf
+    try:
+        return math.nextafter(math.fsum(parts), math.inf)
+    except OverflowError:
+        return math.inf
+
+
+def _quiet() -> np.errstate:
+    """Scores that span more than float64's exponents leave denominators of 0: the bounds are then infinite, which is
+    sound, and candidates senseless, which is harmless."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
 class Search:
-    """A search that can be continued with a higher target.
+    """Best-first search for an assignment above a target.
 
     Args:
         problem: the tables.
         confirm: decides candidates exactly, against ``target``.
-        target: what f has to exceed. Raising it between runs is sound: what was refuted stays refuted.
+        target: what f has to exceed.
     """
 
     def __init__(self, problem: Problem, confirm: Confirm, target: float = 0.0) -> None:
@@ -90,11 +105,12 @@ class Search:
         self.best_value = -math.inf
         self.best_assignment: Assignment | None = None
         self._undecided: Assignment | None = None
-        self._denied: set[Assignment] = set()
+        self._verdicts: dict[Assignment, bool | None] = {}
         self._order = itertools.count()
         self._open: list[tuple[float, int, _Node]] = []
         sets = [np.arange(slot.a.shape[1]) for slot in problem.slots]
-        self._push(_Node(sets, self._first_guess(sets), math.inf))
+        with _quiet():
+            self._push(_Node(sets, self._first_guess(sets), math.inf))
 
     @property
     def open_nodes(self) -> int:
@@ -109,9 +125,13 @@ class Search:
         """Search until an assignment above the target is confirmed, all is refuted, or a limit is reached.
 
         Args:
-            limits: nodes count over all runs of this search.
+            limits: when to give up; a later call goes on where this one stopped.
             watch: called after every node.
         """
+        with _quiet():
+            return self._run(limits, watch)
+
+    def _run(self, limits: Limits, watch: Callable[[Search], None] | None) -> Outcome:
         while self._open:
             if self.nodes >= limits.nodes or limits.over:
                 return self._outcome("gave-up")
@@ -123,8 +143,6 @@ class Search:
             if watch:
                 watch(self)
             if found is not None:
-                # The caller may raise the target and go on: nothing of this node is lost.
-                self._push(node)
                 return self._outcome("found", found)
         return self._outcome("refuted" if self._undecided is None else "gave-up")
 
@@ -204,8 +222,7 @@ class Search:
             best.append(column)
             z = table.a[:, column] - c * table.b[:, column]
             slope = slope - np.where(z > 0, over, under) * table.b[:, column]
-        total = math.nextafter(math.fsum(parts + largest), math.inf)
-        return _Bound(total if not math.isnan(total) else math.inf, terms, largest, tuple(best), slope)
+        return _Bound(_sum_up(parts + largest), terms, largest, tuple(best), slope)
 
     def _minimise(self, node: _Node, slots: _Slots, steps: int) -> tuple[_Bound, Assignment | None]:
         """Polyak steps on the convex bound from the node's c; leaves the best c in the node.
@@ -277,15 +294,15 @@ class Search:
     def _single(self, node: _Node) -> Assignment | None:
         """A node of one assignment that the bound could not refute: decide it exactly."""
         assignment = tuple(int(s[0]) for s in node.sets)
-        if assignment in self._denied:
-            return None
-        verdict = self.confirm(assignment)
-        if verdict:
-            return assignment
+        verdict = self._confirmed(assignment)
         if verdict is None:
             self._undecided = assignment
-        self._denied.add(assignment)
-        return None
+        return assignment if verdict else None
+
+    def _confirmed(self, assignment: Assignment) -> bool | None:
+        if assignment not in self._verdicts:
+            self._verdicts[assignment] = self.confirm(assignment)
+        return self._verdicts[assignment]
 
     # Candidates: plain floats, confirmed in balls before they count.
 
@@ -303,11 +320,7 @@ class Search:
             assignment, value = self._ascend(assignment, value, sets)
         if value > self.best_value:
             self.best_value, self.best_assignment = value, assignment
-        if value > self.target and assignment not in self._denied:
-            if self.confirm(assignment):
-                return assignment
-            self._denied.add(assignment)
-        return None
+        return assignment if value > self.target and self._confirmed(assignment) else None
 
     def _ascend(self, assignment: Assignment, value: float, sets: list[Columns]) -> tuple[Assignment, float]:
         """Coordinate ascent: each slot in turn takes its best token, until none changes."""
@@ -349,4 +362,4 @@ class Search:
             self.best_assignment = start
         n = problem.template.a[:, 0] + sum(s.a[:, j] for s, j in zip(problem.slots, start, strict=True))
         d = problem.template.b[:, 0] + sum(s.b[:, j] for s, j in zip(problem.slots, start, strict=True))
-        return np.asarray(n / np.maximum(d, 1e-300))
+        return np.nan_to_num(n / np.maximum(d, 1e-300))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokendemo_formal.attention import Norm, Reading, fold
+from tokendemo_formal.numbers.balls import BALLS, ball
 from tokendemo_formal.numbers.base import Array, Numbers
-from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure
 from tokendemo_formal.override.question import Question, Readout
 
 
@@ -49,7 +49,7 @@ def votes_of(reading: Reading, raw: Array, visible: Iterable[int]) -> tuple[Arra
 
 @dataclass(frozen=True)
 class LinearReading:
-    """A linear function of the residual stream z that stands in for the gain.
+    """A linear function of the residual stream z that stands in for the gain, in balls.
 
     Attributes:
         direction: (d, 1).
@@ -58,8 +58,8 @@ class LinearReading:
         exact: gain > asked target ⇔ <direction, z> + constant > target; otherwise only ⇒.
     """
 
-    direction: Enclosure
-    constant: Enclosure
+    direction: Array
+    constant: Array
     target: float
     exact: bool
 
@@ -86,11 +86,11 @@ def plain_reading(question: Question, target: float) -> LinearReading | None:
     leaves the sign of gain - target alone where nothing is added after it: where norm_offset equals the target.
     """
     if final_norm(question) is None:
-        direction, constant = read(ENCLOSURES, question)
+        direction, constant = read(BALLS, question)
         return LinearReading(direction, constant, target, exact=True)
     if norm_offset(question) == Fraction(target):
-        direction, _ = read(ENCLOSURES, question)
-        return LinearReading(direction, ENCLOSURES.constant(0.0), 0.0, exact=True)
+        direction, _ = read(BALLS, question)
+        return LinearReading(direction, ball(0), 0.0, exact=True)
     return None
 
 
@@ -114,21 +114,17 @@ def tangent_reading(
     """
     norm = final_norm(question)
     assert norm is not None, "without a final norm the gain is linear already"
-    direction, _ = read(ENCLOSURES, question)
+    direction, _ = read(BALLS, question)
     kappa = Fraction(target) - norm_offset(question)
     if kappa <= 0:
-        bound = ENCLOSURES.constant(-kappa) * ENCLOSURES.constant(largest_deviation)
-        return LinearReading(direction, bound, 0.0, exact=False)
+        return LinearReading(direction, ball(-kappa) * ball(largest_deviation), 0.0, exact=False)
     d = len(stream)
     centred = stream - stream.mean() if norm.centred else stream
     point = np.append(centred / np.sqrt(d), np.sqrt(norm.eps))
-    point /= np.sqrt(point @ point)
-    point *= 1 - 2.0**-40  # so that |e| <= 1 holds for the rounded e: checked, not assumed
-    assert sum(Fraction(x) ** 2 for x in point.tolist()) <= 1
-    e = ENCLOSURES.constant(point[:-1]).reshape(-1, 1)
+    point *= (1 - 2.0**-40) / np.sqrt(point @ point)
+    assert sum(Fraction(x) ** 2 for x in point.tolist()) <= 1, "e has to be a contraction"
+    e = BALLS.constant(point[:-1]).reshape(-1, 1)
     if norm.centred:
-        e = e - (e.sum(0) / float(d)).reshape(1, 1)
-    k = ENCLOSURES.constant(kappa)
-    width = ENCLOSURES.sqrt(ENCLOSURES.constant(float(d)))
-    constant = k * ENCLOSURES.constant(float(point[-1])) * ENCLOSURES.sqrt(ENCLOSURES.constant(norm.eps))
-    return LinearReading(direction - e * (k / width), -constant, 0.0, exact=False)
+        e = e - BALLS.sum(e, 0).reshape(1, 1) / ball(d)
+    constant = ball(kappa) * ball(float(point[-1])) * ball(norm.eps).sqrt()
+    return LinearReading(direction - e * (ball(kappa) / ball(d).sqrt()), -constant, 0.0, exact=False)

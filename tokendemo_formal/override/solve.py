@@ -13,6 +13,7 @@ import numpy as np
 
 from tokendemo_formal.attention import Computation
 from tokendemo_formal.errors import InputError, ScenarioError
+from tokendemo_formal.numbers.balls import precision
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure, Rows, Table
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override import brute_force, one_head
@@ -22,7 +23,7 @@ from tokendemo_formal.override.many_heads import Search
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
 from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm, norm_offset, plain_reading, tangent_reading
-from tokendemo_formal.override.tables import Enclosed, Floats, TableBuilder, assemble
+from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, TableBuilder, assemble
 
 LARGEST_READER_VOCABULARY = 2048
 """Tokens that are still tried one by one where the reader stands in a slot: each needs tables of its own."""
@@ -171,8 +172,7 @@ class _Run:
         answer = self._witnessed("maximum", prompt, best)
         if outcome.kind == "gave-up":
             self._note_undecided(outcome)
-            upper = Fraction(outcome.bound) if self._bounds_gain(target) and math.isfinite(outcome.bound) else None
-            return replace(answer, verdict="gave-up", upper=upper)
+            return replace(answer, verdict="gave-up", upper=self._upper(outcome))
         return replace(answer, verdict="optimum", upper=Fraction(target))
 
     # One decision
@@ -287,14 +287,16 @@ class _Run:
     # Tables
 
     def _enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
-        linear = plain_reading(self.question, target)
+        with precision(FOLD_BITS):
+            linear = plain_reading(self.question, target)
         if linear is None:
             self.notes[:] = [_NORM_NOTE]
             first = start if start is not None else (0,) * len(prompt.slots)
             stream = self._stream(prompt, first)
             above = norm_offset(self.question) > Fraction(target)
             deviation = self._largest_deviation(prompt) if above else math.inf
-            linear = tangent_reading(self.question, target, stream, deviation)
+            with precision(FOLD_BITS):
+                linear = tangent_reading(self.question, target, stream, deviation)
             return linear, TableBuilder(self.question, linear).enclosed(prompt)
         if self._builder is None:
             self._builder = TableBuilder(self.question, linear)
@@ -366,13 +368,13 @@ class _Run:
 
     def _gave_up(self, ask: Ask, slots: int, outcome: Outcome, ruled_out: tuple[int, ...]) -> Answer:
         self._note_undecided(outcome)
-        known = self._bounds_gain(0.0) and math.isfinite(outcome.bound)
-        upper = Fraction(outcome.bound) if known else None
-        return Answer(ask, "gave-up", self.engine, slots, upper=upper, ruled_out=ruled_out)
+        return Answer(ask, "gave-up", self.engine, slots, upper=self._upper(outcome), ruled_out=ruled_out)
 
-    def _bounds_gain(self, target: float) -> bool:
-        """Whether an engine's bound is one of the margin itself, not only of something of its sign."""
-        return final_norm(self.question) is None and plain_reading(self.question, target) is not None
+    def _upper(self, outcome: Outcome) -> Fraction | None:
+        """An engine's bound, where it bounds the margin itself (not only something of its sign) and covers all."""
+        if final_norm(self.question) is not None or outcome.undecided is not None or not math.isfinite(outcome.bound):
+            return None
+        return Fraction(outcome.bound)
 
     def _note_undecided(self, outcome: Outcome) -> None:
         if outcome.undecided is not None:

@@ -26,12 +26,16 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tokendemo_formal.attention import Computation, Projection, Reading
-from tokendemo_formal.numbers.enclosures import ENCLOSURES, TINY, UNIT, Enclosure, Rows, Table
+from tokendemo_formal.attention import Computation, Projection, Reading, Rotary
+from tokendemo_formal.numbers.balls import BALLS, precision
+from tokendemo_formal.numbers.enclosures import ENCLOSURES, TINY, UNIT, Enclosure, Rows, Table, from_balls
 from tokendemo_formal.override.question import Prompt, Question
 from tokendemo_formal.override.reading import LinearReading
 
 Floats: TypeAlias = NDArray[np.float64]
+
+FOLD_BITS = 128
+"""Precision of what happens once a question: queries and directions folded into the weights."""
 
 _EXPONENT_GRID = 128.0
 """Shifts are multiples of this, so that tables of different lengths can be shared; e^128 is far from overflow."""
@@ -87,6 +91,42 @@ class Enclosed:
     slots: tuple[Terms, ...]
 
 
+class EnclosedReading(Reading):
+    """A reading that was folded in balls, for rows of enclosures: only the last product then rounds in float64."""
+
+    def __init__(self, source: Reading, computation: Computation) -> None:
+        super().__init__(
+            computation,
+            source.position,
+            from_balls(source.query),
+            from_balls(source.directions),
+            _enclosed_projection(source.values),
+            from_balls(source.own),
+        )
+        self._source = source
+
+    def keys(self, position: int) -> list[Projection]:
+        kept = position if isinstance(self.computation.layer.positions, Rotary) else None
+        if kept not in self._keys:
+            with precision(FOLD_BITS):
+                self._keys[kept] = [_enclosed_projection(p) for p in self._source.keys(position)]
+        return self._keys[kept]
+
+    def bias(self, position: int) -> Enclosure | None:
+        with precision(FOLD_BITS):
+            bias = self._source.bias(position)
+        return None if bias is None else from_balls(bias)
+
+    def direct(self) -> Enclosure:
+        with precision(FOLD_BITS):
+            return from_balls(self._source.direct())
+
+
+def _enclosed_projection(projection: Projection) -> Projection:
+    bias = None if projection.bias is None else from_balls(projection.bias)
+    return Projection(from_balls(projection.weights), bias, projection.norm)
+
+
 class TableBuilder:
     """Makes the numbers of a question, for any number of slots, and remembers what lengths have in common.
 
@@ -99,6 +139,7 @@ class TableBuilder:
         self.question = question
         self.linear = reading
         self.computation = Computation(question.layer, ENCLOSURES)
+        self._balls = Computation(question.layer, BALLS)
         ids = question.vocabulary_array
         rows = np.asarray(question.layer.embedding, dtype=np.float64)
         self._table = Table(rows if np.array_equal(ids, np.arange(len(rows))) else rows[ids])
@@ -111,10 +152,12 @@ class TableBuilder:
         """The layer as seen from a reader token at a position."""
         key = (token, position)
         if key not in self._readings:
-            if self._values is None:
-                self._values = self.computation.value_projection(self.linear.direction)
-            raw = self.computation.rows([token], [position])
-            self._readings[key] = self.computation.reading(raw, position, self.linear.direction, self._values)
+            with precision(FOLD_BITS):
+                if self._values is None:
+                    self._values = self._balls.value_projection(self.linear.direction)
+                raw = self._balls.rows([token], [position])
+                source = self._balls.reading(raw, position, self.linear.direction, self._values)
+                self._readings[key] = EnclosedReading(source, self.computation)
         return self._readings[key]
 
     def enclosed(self, prompt: Prompt) -> Enclosed:
@@ -136,7 +179,7 @@ class TableBuilder:
             if key not in self._terms:
                 self._terms[key] = _exponentials(*votes, shift)
             terms.append(self._terms[key])
-        direct = reading.direct()[0] + self.linear.constant
+        direct = reading.direct()[0] + from_balls(self.linear.constant)
         return Enclosed(direct, _exponentials(*template, shift), tuple(terms))
 
     def _slot_votes(self, reading: Reading, token: int, position: int) -> tuple[Enclosure, Enclosure]:
