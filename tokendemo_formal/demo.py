@@ -53,7 +53,7 @@ def demo(progress: Callable[[Progress], None] | None = None) -> str:
         f"  answer    {against}\n"
         f"  margin    {_between(plain.margin)}",
         _filled(
-            f"The margin is logit({toward}) - logit({against}): below 0 the instruction holds, above 0 it is overridden."
+            f"The margin is logit({toward}) - logit({against}): below 0 the instruction holds, above 0 it is lost."
             " Each token votes through each head, by its attention weight times its value, for "
             f"{toward} (+) or for {against} (-):"
         ),

@@ -68,6 +68,8 @@ def decide(enclosed: Enclosed, confirm: Confirm, target: float, limits: Limits) 
         if result == z3.unsat:
             return Outcome("refuted" if undecided is None else "gave-up", nodes=calls, undecided=undecided)
         if result != z3.sat:
+            if solver.reason_unknown() == "interrupted from keyboard":  # Z3 takes Ctrl-C for itself
+                raise KeyboardInterrupt
             return Outcome("gave-up", nodes=calls, undecided=undecided)
         model = solver.model()
         picks = [next(j for j, b in enumerate(row) if z3.is_true(model.eval(b, True))) for row in chosen]
