@@ -266,6 +266,7 @@ def test_a_missing_configuration_is_named(directory: Path) -> None:
     [
         ({"wte.weight": "../secret.safetensors"}, r"points to '\.\./secret\.safetensors'; expected the plain name"),
         ({"wte.weight": "/etc/passwd"}, "points to '/etc/passwd'"),
+        ({"wte.weight": "..\\secret.safetensors"}, "expected the plain name"),
         ({"wte.weight": "weights.bin"}, r"points to 'weights\.bin'"),
         ({"wte.weight": "a.safetensors"}, r"the shard 'a\.safetensors' is missing"),
         ({}, "expected weight_map"),
