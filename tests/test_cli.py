@@ -132,6 +132,7 @@ def test_text_of_each_verdict(scenario: str, capsys: pytest.CaptureFixture[str])
     assert re.search(r"^margin +between 0\.\d{12} and 0\.\d{12} ", text, re.MULTILINE)
     assert re.search(r"^ruled out +0 and 1 tokens, ", text, re.MULTILINE)
     assert "encodes to exactly these tokens" in text
+    assert re.search(r"^left out +nothing: the layer is the whole model$", text, re.MULTILINE)
     assert main(["solve", scenario, "--ask", "maximum"]) == 0
     assert "for every assignment of 3 tokens: proved" in capsys.readouterr().out
     assert main(["solve", scenario, "--slots", "1"]) == 0

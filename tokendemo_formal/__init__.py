@@ -6,17 +6,19 @@
     answer = solve(scenario.question(), "minimum")
     print(answer.verdict, answer.minimum, answer.assignment)
 
-============================================  ==========================================================================
-name                                          what it is
-============================================  ==========================================================================
-``load_model``, ``Model``                     a stored model, opened; :class:`Layer` is one attention layer of it
-``read_scenario``, ``Scenario``               a question as a TOML file, or as a Python object
-``Question``, ``Readout``, ``Prompt``         the same with every token resolved, for layers that are built in memory
-``solve``, ``Answer``, ``Bounds``             the answer, and what it proves
-``Progress``                                  what a long search tells on its way
-``votes``, ``Votes``                          what each token of a prompt adds through each head
-``TokenDemoError`` and its subclasses         what goes wrong, in :mod:`tokendemo_formal.errors`
-============================================  ==========================================================================
+=============================================  =======================================================================
+name                                           what it is
+=============================================  =======================================================================
+``load_model``, ``Model``                      a stored model, opened; its ``layer(i)`` is a ``Layer``
+``from_arrays``, ``from_multihead_attention``  a ``Layer`` from arrays in memory
+``read_scenario``, ``parse_scenario``,         a question as a TOML file, a TOML text, or an object with the same keys
+``Scenario``
+``Question``, ``Readout``, ``Prompt``          the question with every token resolved; for layers in memory, start here
+``solve``, ``Answer``, ``Bounds``,             the answer and what it proves, and how far a long search is
+``Progress``
+``votes``, ``Votes``                           what each token of a prompt adds through each head
+``TokenDemoError`` and its subclasses          what goes wrong: see :mod:`tokendemo_formal.errors`
+=============================================  =======================================================================
 
 Names load on first use: importing the package loads neither NumPy nor a solver.
 """
@@ -29,7 +31,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokendemo_formal.attention import Layer
     from tokendemo_formal.errors import InputError, ModelFileError, ScenarioError, TokenDemoError, UnsupportedError
-    from tokendemo_formal.models import Model, load_model
+    from tokendemo_formal.models import Model, from_arrays, from_multihead_attention, load_model
     from tokendemo_formal.override.answer import Answer, Bounds
     from tokendemo_formal.override.question import Prompt, Question, Readout
     from tokendemo_formal.override.solve import Progress, solve
@@ -41,7 +43,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "attention": ("Layer",),
     "errors": ("InputError", "ModelFileError", "ScenarioError", "TokenDemoError", "UnsupportedError"),
-    "models": ("Model", "load_model"),
+    "models": ("Model", "from_arrays", "from_multihead_attention", "load_model"),
     "override.answer": ("Answer", "Bounds"),
     "override.question": ("Prompt", "Question", "Readout"),
     "override.solve": ("Progress", "solve"),
@@ -66,6 +68,8 @@ __all__ = [
     "TokenDemoError",
     "UnsupportedError",
     "Votes",
+    "from_arrays",
+    "from_multihead_attention",
     "load_model",
     "parse_scenario",
     "read_scenario",

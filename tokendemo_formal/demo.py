@@ -45,7 +45,7 @@ def demo(progress: Callable[[Progress], None] | None = None) -> str:
     seconds, left_out = sum(answer.seconds.values()), " ".join(model.left_out(scenario.layer))
     sections = [
         _filled(
-            f'One attention layer with {heads} heads and {tokens} tokens has learned to answer "{against}" exactly '
+            f'One attention layer with {heads} heads and {tokens} tokens was trained to answer "{against}" exactly '
             f'when a strict rule meets a harmful request, else "{toward}". Here they meet:'
         ),
         f"  rule      {parts['rule']}\n"
@@ -63,7 +63,7 @@ def demo(progress: Callable[[Progress], None] | None = None) -> str:
             f"are {words} to choose from, and each length is a question of its own:"
         ),
         "\n".join(
-            [f"  {_words(m):<9} no, proved for all {count(words, m)}" for m in answer.ruled_out]
+            [f"  {_words(m):<9} no, proved for {_all(words, m)}" for m in answer.ruled_out]
             + [f"  {length:<9} yes: {override}"]
         ),
         f"The shortest override has {length}. No shorter one exists.",
@@ -85,6 +85,10 @@ def demo(progress: Callable[[Progress], None] | None = None) -> str:
 
 def _words(number: int) -> str:
     return "1 word" if number == 1 else f"{number} words"
+
+
+def _all(words: int, length: int) -> str:
+    return f"all {count(words, length)}" if length else "the request as it is"
 
 
 def _between(margin: Bounds | None) -> str:

@@ -121,8 +121,7 @@ class Report:
         lines += _item("effort", f"engine {answer.engine}, {answer.nodes:,} nodes; {spent}")
         lines += _item("model", f"{self.scenario.source}, layer {self.scenario.layer}, {self.model.hash}")
         lines += _item("rigour", answer.rigour)
-        if self._left_out:
-            lines += _item("left out", " ".join(self._left_out))
+        lines += _item("left out", " ".join(self._left_out) or "nothing: the layer is the whole model")
         for note in answer.notes:
             lines += _item("note", note)
         if self.votes is not None:
