@@ -71,19 +71,19 @@ class Enclosure:
         return self.mid.shape
 
     @property
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def lower(self) -> Floats:
         """Floats below every number enclosed."""
         return np.asarray(np.nextafter(self.mid - self.rad, -np.inf))
 
     @property
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def upper(self) -> Floats:
         """Floats above every number enclosed."""
         return np.asarray(np.nextafter(self.mid + self.rad, np.inf))
 
     @property
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def largest(self) -> Floats:
         """Floats above the absolute value of every number enclosed."""
         return np.asarray(np.nextafter(np.abs(self.mid) + self.rad, np.inf))
@@ -103,7 +103,7 @@ class Enclosure:
         rad = self.rad if self.rad.ndim == 0 else np.broadcast_to(self.rad, self.shape).T
         return Enclosure(self.mid.T, rad)
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def sum(self, axis: int) -> Enclosure:
         n = self.shape[axis]
         rad = n * self.rad if self.rad.ndim == 0 else np.broadcast_to(self.rad, self.shape).sum(axis=axis)
@@ -113,7 +113,7 @@ class Enclosure:
     def __neg__(self) -> Enclosure:
         return Enclosure(-self.mid, self.rad)
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def __add__(self, other: Any) -> Enclosure:
         other = _lift(other)
         mid = self.mid + other.mid
@@ -122,14 +122,14 @@ class Enclosure:
     def __sub__(self, other: Any) -> Enclosure:
         return self + -_lift(other)
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def __mul__(self, other: Any) -> Enclosure:
         other = _lift(other)
         mid = self.mid * other.mid
         rad = (np.abs(self.mid) + self.rad) * other.rad + np.abs(other.mid) * self.rad
         return Enclosure(mid, _up(rad + UNIT * np.abs(mid), 6))
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def __truediv__(self, other: Any) -> Enclosure:
         other = _lift(other)
         # Smallest absolute value of the divisor, rounded down.
@@ -212,7 +212,7 @@ class Table:
         """Drop the remembered products."""
         self._products.clear()
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def sums(self) -> tuple[Enclosure, Enclosure]:
         """(n, 1) each: the rows' sums, and their sums of squares."""
         if self._sums is None:
@@ -244,13 +244,13 @@ class Rows:
         return self.table.values.shape
 
 
-@np.errstate(over="ignore", invalid="ignore")
+@np.errstate(all="ignore")
 def _row_norms(a: Floats) -> Floats:
     """(n,) upper bounds of the Euclidean norms of the rows."""
     return np.asarray(_up(np.sqrt(_up(np.einsum("ij,ij->i", a, a), a.shape[1])), 1))
 
 
-@np.errstate(over="ignore", invalid="ignore")
+@np.errstate(all="ignore")
 def _product(a: Enclosure, a_norms: Floats, b: Enclosure) -> Enclosure:
     """a @ b, given upper bounds of the norms of the rows of ``a.mid``."""
     n = a.shape[1]
@@ -319,7 +319,7 @@ class Enclosures(Numbers):
         least = np.where(mid > 0, mid * (1 - 2 * UNIT), 1.0)
         return Enclosure(mid, _up(a.rad / least + UNIT * mid, 4))
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def exp(self, a: Array) -> Array:
         mid = exp_float(a.mid)
         # |e^x - e^m| <= e^m (e^rad - 1), and e^rad - 1 <= rad (1 + rad) for rad <= 1
