@@ -121,6 +121,9 @@ def test_options_override_the_file(scenario: str, capsys: pytest.CaptureFixture[
     best = run_json(capsys, "solve", scenario, "--ask", "maximum", "--tolerance", "1e-9")
     assert best["verdict"] == "optimum"
     assert 0 <= Decimal(best["upper"]) - Decimal(best["margin"][0]) <= Decimal("1.001e-9")
+    upper = solve(read_scenario(scenario).question(), "maximum", tolerance=1e-9).upper
+    assert upper is not None
+    assert upper < Fraction(Decimal(best["upper"])) <= upper + Fraction(1, 10**12)
     assert run_json(capsys, "solve", scenario, "--engine", "z3")["minimum"] == 2
 
 
