@@ -111,7 +111,7 @@ class Report:
             lines += _item("as text", _RETOKENISES[self.retokenises])
         if answer.margin is not None:
             low, high = answer.margin.decimals()
-            lines += _item("margin", f"between {low} and {high} (gain towards the adversary; an override is above 0)")
+            lines += _item("margin", f"between {low} and {high} (an override is above 0)")
         if answer.upper is not None:
             bound = Bounds(answer.upper, answer.upper).decimals()[1]
             lines += _item("at most", f"{bound} for every assignment of {_tokens(answer.slots)}: proved")
@@ -149,7 +149,7 @@ class Report:
 
 _RETOKENISES = {
     True: "the text of this prompt encodes to exactly these tokens",
-    False: "the text of this prompt encodes to other tokens: it can't be typed, only be given as ids",
+    False: "the text of this prompt encodes to other tokens: typed like this, it is another prompt",
     None: "unknown: the model has no tokenizer",
 }
 
