@@ -1,0 +1,287 @@
+"""What a certificate claims and of what: its first two lines, and the layer that the second describes.
+
+Nothing here comes from the rest of the package but the reader of files beside it.
+
+Main declarations: :class:`Header`, :class:`Question`, :class:`Layer`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from operator import mul, sub
+from typing import Any, NamedTuple
+
+from flint import fmpq
+
+from tokendemo_formal.certificates.stored import Files, RefusedError, View, integers, keys, malformed, rational, table
+
+NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
+POSITIONS = ("none", "learned", "sinusoidal", "rotary", "alibi")
+CLAIMS = ("override", "no-override", "minimum", "optimum")
+
+
+class Norm:
+    """LayerNorm (centred) or RMSNorm."""
+
+    def __init__(self, kind: str, eps: fmpq, gain: View, bias: View | None) -> None:
+        self.centred, self.eps, self.gain, self.bias = kind == "layer", eps, gain, bias
+
+
+class Layer:
+    """What a certificate's question says about the layer, with its tensors.
+
+    Args:
+        settings: the question's ``layer``.
+        sources: the question's ``tensors``.
+        files: where they lie.
+
+    Raises:
+        RefusedError: malformed, for what does not fit together.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], sources: Mapping[str, Any], files: Files) -> None:
+        self._settings, self._unused = settings, set(settings)
+        self.tensors = {role: files.view(role, source) for role, source in sources.items()}
+        self.heads, self.groups, width = (self._integer(name) for name in ("heads", "groups", "width"))
+        self.causal, self.residual = self._flag("causal"), self._flag("residual")
+        self.scale_squared, self.temperature = self._number("scale_squared"), self._number("temperature")
+        self.positions = self._one_of("positions", POSITIONS)
+        if self.heads % self.groups or self.temperature == 0:
+            malformed("layer: expected a number of groups that divides the heads, and a temperature above 0")
+        roles = set(self.tensors)
+        rows = self.take("embedding", None, width)
+        self.vocabulary, self.width = rows.shape
+        self.embedding = rows
+        wq, wk = self.take("wq", self.heads, width, None), self.take("wk", self.groups, width, None)
+        wv, wo = self.take("wv", self.groups, width, None), self.take("wo", self.heads, None, width)
+        self.head_width, self.value_width = wq.shape[2], wv.shape[2]
+        if wk.shape[2] != self.head_width or wo.shape[1] != self.value_width or 0 in (*wq.shape, *wv.shape):
+            malformed("tensors: wq and wk, wv and wo: expected heads of the same width")
+        used = {"embedding", "wq", "wk", "wv", "wo", "readout", "readout_bias"}
+        self.readout = self.take("readout", None, width)
+        shapes: dict[str, tuple[int | None, ...]] = {
+            "bq": (self.heads, self.head_width),
+            "bk": (self.groups, self.head_width),
+            "bv": (self.groups, self.value_width),
+            "bo": (width,),
+            "offset": (width,),
+            "readout_bias": self.readout.shape[:1],
+            "score_bias": (self.heads, None, None),
+        }
+        if self.positions == "learned":
+            shapes["positions.table"] = (None, width)
+            self.take("positions.table", None, width)
+        if self.positions == "alibi":
+            shapes["positions.slopes"] = (self.heads,)
+            self.take("positions.slopes", self.heads)
+        for role in roles & shapes.keys():
+            self.take(role, *shapes[role])
+        self.base = self._number("base") if self.positions in ("sinusoidal", "rotary") else fmpq(1)
+        if self.base == 0:
+            malformed("layer.base: expected a number above 0")
+        self.dims = 0
+        if self.positions == "rotary":
+            self.half = self._one_of("pairing", ("half", "adjacent")) == "half"
+            self.dims = self._integer("dims")
+            if self.dims % 2 or self.dims > self.head_width:
+                malformed(f"layer.dims: expected an even number up to {self.head_width}, found {self.dims}")
+        self.norms: dict[str, Norm] = {}
+        for name in NORMS:
+            if name in settings:
+                size = self.head_width if name in ("query_norm", "key_norm") else width
+                bias = self.take(f"{name}.bias", size) if f"{name}.bias" in roles else None
+                kind, eps = self._one_of(name, ("layer", "rms")), self._number(f"{name}.eps")
+                self.norms[name] = Norm(kind, eps, self.take(f"{name}.gain", size), bias)
+                used |= {f"{name}.gain", f"{name}.bias"}
+        if unknown := sorted(self._unused) + sorted(roles - used - shapes.keys()):
+            malformed(f"layer, tensors: {unknown[0]!r:.60} is unknown, or has no part in this layer")
+        limits = [self.tensors[role].shape[1] for role in ("score_bias",) if role in roles]
+        limits += [self.tensors["positions.table"].shape[0]] if self.positions == "learned" else []
+        if "score_bias" in roles and len(set(self.tensors["score_bias"].shape[1:])) != 1:
+            malformed("tensors.score_bias: expected as many readers as keys")
+        self.context: int | None = min(limits, default=None)
+        self.inputs = [self.norms[name] for name in ("embedding_norm", "pre_norm") if name in self.norms]
+
+    def _get(self, key: str) -> Any:
+        self._unused.discard(key)
+        return self._settings[key] if key in self._settings else malformed(f"layer.{key}: missing")
+
+    def _integer(self, key: str) -> int:
+        value = self._get(key)
+        return value if type(value) is int and value > 0 else malformed(f"layer.{key}: expected a positive integer")
+
+    def _flag(self, key: str) -> bool:
+        value = self._get(key)
+        return value if isinstance(value, bool) else malformed(f"layer.{key}: expected true or false")
+
+    def _number(self, key: str) -> fmpq:
+        value = rational(self._get(key), f"layer.{key}")
+        return value if value >= 0 else malformed(f"layer.{key}: expected a number of at least 0")
+
+    def _one_of(self, key: str, choices: Sequence[str]) -> str:
+        value = self._get(key)
+        if not isinstance(value, str) or value not in choices:
+            malformed(f"layer.{key}: expected one of {choices}, found {value!r:.60}")
+        return value
+
+    def take(self, role: str, *shape: int | None) -> View:
+        """The tensor of a role; a None in the shape stands for any size."""
+        view = self.tensors.get(role) or malformed(f"tensors.{role}: missing")
+        if len(view.shape) != len(shape) or any(b not in (None, a) for a, b in zip(view.shape, shape, strict=True)):
+            malformed(f"tensors.{role}: expected the shape {shape} (None: any size), found {view.shape}")
+        return view
+
+    def group(self, head: int) -> int:
+        """The key/value head that a query head uses."""
+        return head // (self.heads // self.groups)
+
+    def visible(self, reader: int, length: int) -> range:
+        """The positions that the reader attends to."""
+        return range(min(reader + 1, length) if self.causal else length)
+
+
+class Header:
+    """The first line."""
+
+    def __init__(self, line: Mapping[str, Any]) -> None:
+        if line.get("format") != "tokendemo-certificate":
+            malformed("format: expected 'tokendemo-certificate'")
+        if type(line.get("version")) is not int:
+            malformed("version: expected an integer")
+        if line["version"] != 1:
+            raise RefusedError("unsupported", f"version {line['version']}; this checker knows version 1")
+        self.claim: str = line.get("claim", "")
+        if self.claim not in CLAIMS:
+            malformed(f"claim: expected one of {', '.join(CLAIMS)}")
+        witnessed = {"witness", "low", "high"} if self.claim != "no-override" else set()
+        keys(line, {"format", "version", "words", "claim", "lengths", "files", "hash"} | witnessed)
+        if not isinstance(line["words"], str):
+            malformed("words: expected a string")
+        self.lengths = integers(line["lengths"], "lengths")
+        self.witness = integers(line["witness"], "witness") if witnessed else []
+        self.low, self.high = (rational(line[k], k) if witnessed else fmpq(0) for k in ("low", "high"))
+        expected = {"override": [], "minimum": [*range(len(self.witness))], "optimum": [len(self.witness)]}
+        if self.lengths != expected.get(self.claim, sorted({*self.lengths}) or None):
+            malformed(f"lengths: {self.lengths!r:.60} are not those that the claim {self.claim!r} needs, increasing")
+        self.bound = self.high if self.claim == "optimum" else fmpq(0)
+        self.files = table(line, "files")
+        for name, digest in self.files.items():
+            if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}", name):
+                malformed(f"files: {name!r:.60} is not the plain name of a file")
+            if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
+                malformed(f"files: {name}: expected a SHA-256 in 64 small hexadecimal digits")
+        if "config.json" not in self.files:
+            malformed("files: config.json is missing")
+        self.hash = line["hash"]
+
+    def verify(self, question: bytes) -> None:
+        """Compare the hash with the manifest's, given the bytes of the question's line."""
+        manifest = "".join(f"{self.files[name]}  {name}\n" for name in sorted(self.files))
+        manifest += f"{hashlib.sha256(question).hexdigest()}  question\n"
+        found = hashlib.sha256(manifest.encode()).hexdigest()
+        if self.hash != found:
+            raise RefusedError("invalid", f"hash: the files' and the question's is {found}, not {self.hash!r:.70}")
+
+
+class Prompt(NamedTuple):
+    """Token ids by position, None in a slot, and where the reader stands."""
+
+    tokens: tuple[int | None, ...]
+    reader: int
+
+    @property
+    def slots(self) -> list[int]:
+        return [position for position, token in enumerate(self.tokens) if token is None]
+
+
+class Question:
+    """The second line: the layer, the template, the adversary and the readout.
+
+    Attributes:
+        norm: the final norm, where the readout goes through it.
+        difference: u, the row of toward less that of against.
+        beta: gain = ⟨u, z⟩ + β, or N(z)/σ(z) + β through the final norm.
+    """
+
+    def __init__(self, line: Mapping[str, Any], files: Files, limit: int) -> None:
+        required = {"layer", "tensors", "before", "after", "reader", "vocabulary", "toward", "against", "threshold"}
+        keys(line, required | {"through_final_norm"}, ["positions"])
+        self.layer = layer = Layer(table(line, "layer"), table(line, "tensors"), files)
+        self.before, self.after = (integers(line[key], key) for key in ("before", "after"))
+        if any(token >= layer.vocabulary for token in self.before + self.after):
+            malformed(f"before, after: expected token ids below {layer.vocabulary}")
+        self.reader = line["reader"]
+        if self.reader not in ("first", "last") and type(self.reader) is not int:
+            malformed("reader: expected 'first', 'last' or a position")
+        self.positions = integers(line["positions"], "positions") if "positions" in line else None
+        ends = integers(line["vocabulary"], "vocabulary")
+        if len(ends) % 2 or any(a >= b for a, b in itertools.pairwise(ends)) or (ends and ends[-1] > layer.vocabulary):
+            malformed(f"vocabulary: expected increasing half-open ranges up to {layer.vocabulary}")
+        self.vocabulary = [*itertools.chain.from_iterable(map(range, ends[::2], ends[1::2]))]
+        self.toward, self.against = (integers([line[key]], key)[0] for key in ("toward", "against"))
+        if max(self.toward, self.against) >= layer.readout.shape[0]:
+            malformed(f"toward, against: expected rows below {layer.readout.shape[0]}")
+        self.normed = line["through_final_norm"]
+        if not isinstance(self.normed, bool) or (self.normed and "final_norm" not in layer.norms):
+            malformed("through_final_norm: expected true or false, and true only with a final norm")
+        self.norm = layer.norms["final_norm"] if self.normed else None
+        self._limit = limit
+        rows = [self._exact(layer.readout[row].floats()) for row in (self.toward, self.against)]
+        self.threshold = rational(line["threshold"], "threshold")
+        self.beta = -self.threshold
+        if "readout_bias" in layer.tensors:
+            biases = [self._exact(layer.tensors["readout_bias"][r].floats()) for r in (self.toward, self.against)]
+            self.beta += biases[0][0] - biases[1][0]
+        self.difference = [*map(sub, *rows)]
+        if self.norm is not None and self.norm.bias is not None:
+            self.beta += sum(map(mul, self.difference, self._exact(self.norm.bias.floats())), fmpq(0))
+
+    @staticmethod
+    def _exact(values: Sequence[float]) -> list[fmpq]:
+        return [fmpq(*value.as_integer_ratio()) for value in values]
+
+    def prompt(self, length: int) -> Prompt:
+        """The prompt with that many slots."""
+        total, reader = self.size(length), self.reader_at(length)
+        first = len(self.before)
+        holes = self.positions[:length] if self.positions is not None else [*range(first, first + length)]
+        if len(holes) < length or any(a >= b for a, b in itertools.pairwise([*holes, total])):
+            malformed(f"positions: expected at least {length} increasing positions in a prompt of {total} tokens")
+        taken, rest = set(holes), iter(self.before + self.after)
+        tokens = tuple(None if p in taken else next(rest) for p in range(total))
+        if not 0 <= reader < total or (self.layer.context is not None and total > self.layer.context):
+            malformed(f"a prompt of {total} tokens has no reader {self.reader}, or is longer than the layer's context")
+        if holes and holes[-1] not in self.layer.visible(reader, total):
+            malformed(f"the reader at position {reader} can't see the slot at position {holes[-1]}")
+        if length and not self.vocabulary:
+            malformed("vocabulary: empty; expected at least one token")
+        return Prompt(tokens, reader)
+
+    def size(self, length: int) -> int:
+        """The tokens of a prompt with that many slots."""
+        total = len(self.before) + len(self.after) + length
+        if total > self._limit:
+            raise RefusedError("unsupported", f"a prompt of {total} tokens; the limit is {self._limit}")
+        return total
+
+    def reader_at(self, length: int) -> int:
+        """Where the reader stands in it."""
+        total = self.size(length)
+        named: int = {"first": 0, "last": total - 1}.get(self.reader, self.reader)
+        return named + total if named < 0 else named
+
+    def words(self) -> str:
+        """The terms of the claim."""
+        layer, ends = self.layer, [self.before, self.after]
+        slots = "between them" if self.positions is None else f"at the first of the positions {self.positions!r:.200}"
+        norms = ", ".join(layer.norms) or "none"
+        return (
+            f"Gain: row {self.toward} less row {self.against} of the readout, less {self.threshold}, "
+            f"{'through the final norm, ' if self.normed else ''}read at position {self.reader!r} of the prompt "
+            f"{ends[0]!r:.400} … {ends[1]!r:.400} with the slots {slots}, for {len(self.vocabulary)} of "
+            f"{layer.vocabulary} tokens.\nLayer: {layer.heads} heads over {layer.groups}, width {layer.width}, "
+            f"positions: {layer.positions}, {'causal' if layer.causal else 'not causal'}, norms: {norms}."
+        )
