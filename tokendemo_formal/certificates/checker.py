@@ -449,21 +449,36 @@ class Check:
         return self._at(section, bits).bound(sets, [arb(x) for x in c])
 
     def _leaf(self, section: Section, sets: Sets, c: list[fmpq]) -> None:
-        """The node is closed: its bound is at most 0, or it holds no assignment."""
+        """The node is closed: it holds no assignment, or its bound is at most 0, or the gain of its only one is."""
         if not all(sets):
             return
+        only = self._only(section, sets)
         for bits in self.precisions:
             with ctx.workprec(bits):
-                bound = self._bound(section, sets, c, bits)
-                found = f"leaf: its bound is {bound.total.str(10)}"
-                if bound.total <= 0:
+                if only:
+                    value = gain(self.question, self._evaluations[bits], only, section.prompt.reader)
+                    value, what = value - arb(section.bound), "gain above the section's bound"
+                else:
+                    bound = self._bound(section, sets, c, bits)
+                    value, what = bound.total, "bound"
+                if value <= 0:
                     return
-                if bound.total > 0:
+                found = f"leaf: its {what} is {value.str(10)}"
+                if value > 0:
                     if self._open:
                         raise RefusedError("undecided", f"{found}, but the filter of line {self._open} was not decided")
                     raise RefusedError("invalid", f"{found}; it has to be at most 0")
-                sets = tuple([*needed] for needed in bound.needed())
+                if not only:
+                    sets = tuple([*needed] for needed in bound.needed())
         raise RefusedError("undecided", f"{found} at {bits} bits, which does not decide")
+
+    def _only(self, section: Section, sets: Sets) -> list[int]:
+        """The prompt of a node of a single assignment, where the reading is only a bound of the gain's sign."""
+        if section.reading not in ("tangent", "deviation") or any(len(tokens) > 1 for tokens in sets):
+            return []
+        self._spend(len(section.prompt.tokens) * self.question.layer.width**2)
+        rest = (tokens[0] for tokens in sets)
+        return [next(rest) if token is None else token for token in section.prompt.tokens]
 
     def _filter(self, section: Section, sets: Sets, c: list[fmpq]) -> Sets:
         """The sets without the tokens that are in no assignment above 0; a token that stays open is kept."""
