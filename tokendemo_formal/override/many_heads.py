@@ -166,18 +166,16 @@ class Search:
             if found is not None:
                 return found
             node.bound = min(node.bound, bound.total)
-            if bound.total <= self.target:
+            sets = self._filtered(node.sets, bound)
+            if bound.total <= self.target or any(len(s) == 0 for s in sets):
                 node.trace.append(Leaf(bound.c))
                 return None
             if before == len(node.sets):
                 return self._single(node)
-            sets = self._filtered(node.sets, bound)
             after = sum(len(s) for s in sets)
             if after < before:
                 node.trace.append(Filter(bound.c))
                 node.sets = sets
-            if any(len(s) == 0 for s in sets):
-                return None
             if after > len(sets) and after > _WORTH_A_ROUND * before:
                 break
         if self.nodes == 1:
