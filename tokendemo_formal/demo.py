@@ -42,7 +42,10 @@ def demo(progress: Callable[[Progress], None] | None = None) -> str:
     prompt = " ".join(token_name(model, token) for token in answer.prompt or ())
     slots = question.prompt(answer.minimum).slots
     heads, tokens = question.layer.heads, question.layer.vocabulary
-    seconds, left_out = sum(answer.seconds.values()), " ".join(model.left_out(scenario.layer))
+    seconds, left_out = (
+        sum(answer.seconds.values()),
+        " ".join(model.left_out(scenario.layer)) or "The layer is the whole model.",
+    )
     sections = [
         _filled(
             f'One attention layer with {heads} heads and {tokens} tokens was trained to answer "{against}" exactly '
@@ -55,12 +58,12 @@ def demo(progress: Callable[[Progress], None] | None = None) -> str:
         _filled(
             f"The margin is logit({toward}) - logit({against}): below 0 the instruction holds, above 0 it is lost."
             " Each token votes through each head, by its attention weight times its value, for "
-            f"{toward} (+) or for {against} (-):"
+            f"{toward} (+) or for {against} (-). Its share of attention is the mean over heads:"
         ),
         "\n".join(votes_table(model, votes(alone, ()))),
         _filled(
-            "Can words added to the request, none of them a word of rules or requests, turn the answer around? There "
-            f"are {words} to choose from, and each length is a question of its own:"
+            "Can words added to the request, none of them a word of rules, requests or answers, turn the answer "
+            f"around? There are {words} to choose from, and each length is a question of its own:"
         ),
         "\n".join(
             [f"  {_words(m):<9} no, proved for {_all(words, m)}" for m in answer.ruled_out]
@@ -72,8 +75,8 @@ def demo(progress: Callable[[Progress], None] | None = None) -> str:
         f"  margin    {_between(answer.margin)}",
         "\n".join(votes_table(model, votes(question, answer.assignment or ()), slots)),
         _filled(
-            "This holds for the exact function that the stored weights define: every rounding is enclosed. "
-            f"{answer.nodes:,} search nodes, {seconds:.1f} s. {left_out}"
+            "This holds for the exact function that the stored weights define: every rounding is enclosed. The search "
+            f"took {answer.nodes:,} nodes and {seconds:.1f} s. {left_out}"
         ),
         "Ask a question of your own:",
         "  tokendemo new question.toml      a commented question to start from\n"

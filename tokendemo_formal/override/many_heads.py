@@ -19,24 +19,28 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tokendemo_formal.numbers.enclosures import UNIT
 from tokendemo_formal.override.outcome import Assignment, Confirm, Limits, Outcome
+from tokendemo_formal.override.proof import Columns, Exact, Filter, Leaf, Split, Trace
 from tokendemo_formal.override.tables import Floats, Problem, SlotTable
 
-Columns: TypeAlias = NDArray[np.int64]
 _UNDERFLOW = 2.0**-1000
 """Added to every bound: far more than all underflows of its evaluation, in the search's range, can lose."""
 
-_ROOT_STEPS = 40
+_ROOT_STEPS = 16
 _NODE_STEPS = 12
 _RESTARTS = 12
+_ASCENTS = 16
+"""Nodes whose candidates are improved by ascent; later only every sixteenth's are."""
+_WORTH_A_ROUND = 0.8
+"""Another round of bounding is worth its while where a filter left less than this part of the candidates."""
 
 
 @dataclass
@@ -44,6 +48,7 @@ class _Node:
     sets: list[Columns]
     c: Floats
     bound: float
+    trace: Trace
 
 
 @dataclass
@@ -62,14 +67,12 @@ class _Slots:
 
 @dataclass
 class _Bound:
+    c: Floats
     total: float
     terms: list[Floats]
     largest: list[float]
     best: Assignment
     slope: Floats
-
-    def others(self, slot: int) -> list[float]:
-        return self.largest[:slot] + self.largest[slot + 1 :]
 
 
 def _sum_up(parts: list[float]) -> float:
@@ -95,6 +98,9 @@ class Search:
         problem: the tables.
         confirm: decides candidates exactly, against ``target``.
         target: what f has to exceed.
+
+    Attributes:
+        trace: how the root was closed; complete once the outcome is "refuted".
     """
 
     def __init__(self, problem: Problem, confirm: Confirm, target: float = 0.0) -> None:
@@ -106,11 +112,12 @@ class Search:
         self.best_assignment: Assignment | None = None
         self._undecided: Assignment | None = None
         self._verdicts: dict[Assignment, bool | None] = {}
+        self.trace: Trace = []
         self._order = itertools.count()
         self._open: list[tuple[float, int, _Node]] = []
         sets = [np.arange(slot.a.shape[1]) for slot in problem.slots]
         with _quiet():
-            self._push(_Node(sets, self._first_guess(sets), math.inf))
+            self._push(_Node(sets, self._first_guess(sets), math.inf, self.trace))
 
     @property
     def open_nodes(self) -> int:
@@ -136,8 +143,6 @@ class Search:
             if self.nodes >= limits.nodes or limits.over:
                 return self._outcome("gave-up")
             _, _, node = heapq.heappop(self._open)
-            if node.bound <= self.target:
-                continue
             self.nodes += 1
             found = self._expand(node)
             if watch:
@@ -157,30 +162,37 @@ class Search:
         steps = _ROOT_STEPS if self.nodes == 1 else _NODE_STEPS
         while True:
             before = sum(len(s) for s in node.sets)
-            slots = self._gather(node.sets)
-            bound, found = self._minimise(node, slots, steps)
+            bound, found = self._minimise(node, self._gather(node.sets), steps)
             if found is not None:
                 return found
             node.bound = min(node.bound, bound.total)
-            if node.bound <= self.target:
+            sets = self._filtered(node.sets, bound)
+            if bound.total <= self.target or any(len(s) == 0 for s in sets):
+                node.trace.append(Leaf(bound.c))
                 return None
             if before == len(node.sets):
                 return self._single(node)
-            node.sets = self._filtered(node.sets, bound)
-            if any(len(s) == 0 for s in node.sets):
-                return None
-            after = sum(len(s) for s in node.sets)
-            if after == len(node.sets):
-                continue
-            if after > 0.8 * before:
+            after = sum(len(s) for s in sets)
+            if after < before:
+                node.trace.append(Filter(bound.c))
+                node.sets = sets
+            if after > len(sets) and after > _WORTH_A_ROUND * before:
                 break
         if self.nodes == 1:
             found = self._restart(node.sets)
             if found is not None:
                 return found
-        for sets in self._split(node.sets, bound):
-            self._push(_Node(sets, node.c, node.bound))
+        self._branch(node)
         return None
+
+    def _branch(self, node: _Node) -> None:
+        slot, inside = self._split(node.sets)
+        columns = node.sets[slot]
+        split = Split(slot, columns[inside], [], [])
+        node.trace.append(split)
+        for half, trace in ((columns[inside], split.first), (columns[~inside], split.second)):
+            sets = [*node.sets[:slot], half, *node.sets[slot + 1 :]]
+            self._push(_Node(sets, node.c, node.bound, trace))
 
     def _gather(self, sets: list[Columns]) -> _Slots:
         problem = self.problem
@@ -222,7 +234,7 @@ class Search:
             best.append(column)
             z = table.a[:, column] - c * table.b[:, column]
             slope = slope - np.where(z > 0, over, under) * table.b[:, column]
-        return _Bound(_sum_up(parts + largest), terms, largest, tuple(best), slope)
+        return _Bound(c, _sum_up(parts + largest), terms, largest, tuple(best), slope)
 
     def _minimise(self, node: _Node, slots: _Slots, steps: int) -> tuple[_Bound, Assignment | None]:
         """Polyak steps on the convex bound from the node's c; leaves the best c in the node.
@@ -241,7 +253,9 @@ class Search:
                     break
             elif step > 4:
                 factor *= 0.7
-            found = self._propose(node.sets, bound.best, improve=step % 8 == 0)
+            found = self._propose(
+                node.sets, bound.best, improve=step % 8 == 0 and (self.nodes < _ASCENTS or self.nodes % 16 == 0)
+            )
             if found is not None:
                 return best, found
             square = float(bound.slope @ bound.slope)
@@ -268,8 +282,8 @@ class Search:
             out.append(columns[term > allowed])
         return out
 
-    def _split(self, sets: list[Columns], bound: _Bound) -> Iterator[list[Columns]]:
-        """Two halves of the set whose denominators vary most, in the head where they do."""
+    def _split(self, sets: list[Columns]) -> tuple[int, NDArray[np.bool_]]:
+        """The slot whose denominators vary most, in the head where they do; a mask of its smaller half."""
         problem = self.problem
         slots = self._gather(sets)
         lower = np.maximum(slots.lower, 1e-300)
@@ -288,11 +302,11 @@ class Search:
             order = np.argsort(b, kind="stable")
             upper = np.zeros(len(b), dtype=bool)
             upper[order[len(b) // 2 :]] = True
-        for half in (sets[i][upper], sets[i][~upper]):
-            yield [*sets[:i], half, *sets[i + 1 :]]
+        return i, upper if 2 * int(upper.sum()) <= len(b) else ~upper
 
     def _single(self, node: _Node) -> Assignment | None:
         """A node of one assignment that the bound could not refute: decide it exactly."""
+        node.trace.append(Exact())
         assignment = tuple(int(s[0]) for s in node.sets)
         verdict = self._confirmed(assignment)
         if verdict is None:
