@@ -83,7 +83,7 @@ def lines(question: Question, answer: Answer, files: Mapping[str, str], tensors:
     vocabulary = question.vocabulary_array
     for section in sections:
         yield _line(_section(section))
-        yield from (_line(node) for node in _nodes(section.trace, vocabulary, question.layer.heads))
+        yield from (_line(node) for node in _nodes(section.trace, vocabulary))
 
 
 def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
@@ -198,14 +198,17 @@ def _section(section: Section) -> dict[str, Any]:
     return described
 
 
-def _nodes(trace: Trace, vocabulary: NDArray[np.int64], heads: int) -> Iterator[dict[str, Any]]:
+def _nodes(trace: Trace, vocabulary: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
     """A section's nodes in preorder."""
     pending = [trace]
     while pending:
         for step in pending.pop():
             if isinstance(step, (Filter, Leaf)):
                 kind = "filter" if isinstance(step, Filter) else "leaf"
-                yield {"node": kind, "c": [x.hex() for x in step.c.tolist()]}
+                node: dict[str, Any] = {"node": kind, "c": [x.hex() for x in step.c.tolist()]}
+                if step.joint:
+                    node["joint"] = list(step.joint)
+                yield node
             elif isinstance(step, Exact):
                 yield {"node": "exact"}
             elif isinstance(step, Split):

@@ -16,16 +16,18 @@ Columns: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Leaf:
-    """The leaf bound with this c is at or below the target."""
+    """The bound with this c and these joint heads is at or below the target."""
 
     c: NDArray[np.float64]
+    joint: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Filter:
-    """The tokens that the filter drops with this c are gone."""
+    """The tokens that the filter drops with this c and these joint heads are gone."""
 
     c: NDArray[np.float64]
+    joint: tuple[int, ...]
 
 
 @dataclass(frozen=True)
