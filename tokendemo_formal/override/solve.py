@@ -324,9 +324,9 @@ class _Run:
     def _enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
         linear = self._linear(prompt, target, start)
         if linear.kind in ("tangent", "deviation"):
-            return linear, TableBuilder(self.question, linear).enclosed(prompt)
+            return linear, TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS)).enclosed(prompt)
         if self._builder is None:
-            self._builder = TableBuilder(self.question, linear)
+            self._builder = TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS))
         return linear, self._builder.enclosed(prompt)
 
     def _linear(self, prompt: Prompt, target: float, start: Assignment | None) -> LinearReading:
