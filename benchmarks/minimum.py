@@ -83,14 +83,12 @@ def main() -> None:
     slots = answer.slots
     floor, _ = timed(float32_tables(question, max(slots, 1)), 2 * arguments.runs + 1)
     print(f"{arguments.scenario.name}: {question.layer.heads} heads, {len(question.vocabulary)} tokens")
-    print(
-        f"  verdict {answer.verdict}, minimum {answer.minimum}, ruled out {list(answer.ruled_out)}, {answer.nodes} nodes"
-    )
+    print(f"  verdict {answer.verdict}, minimum {answer.minimum}, ruled out {list(answer.ruled_out)}")
+    print(f"  nodes                                    {answer.nodes:8d}")
     print(f"  load                                     {loading:8.3f} s")
     print(f"  exact answer                             {exact:8.3f} s")
-    print(
-        f"    of it tables / search                  {answer.seconds['tables']:8.3f} s /{answer.seconds['search']:7.3f} s"
-    )
+    for phase, seconds in answer.seconds.items():
+        print(f"    of it {phase:<8}                           {seconds:8.3f} s")
     print(f"  floor: float32 tables of {slots} slots          {floor:8.3f} s")
     print(f"  exact answer / floor                     {exact / floor:8.1f}")
 
@@ -100,7 +98,8 @@ def main() -> None:
     few = replace(question, vocabulary=tuple(kept), slots=min(slots, 3))
     brute, by_brute = timed(lambda: solve(few, "maximum", engine="brute-force"), arguments.runs)
     search, by_search = timed(lambda: solve(few, "maximum"), arguments.runs)
-    assert by_brute.margin is not None and by_search.margin is not None
+    assert by_brute.margin is not None
+    assert by_search.margin is not None
     if abs(float(by_brute.margin.low - by_search.margin.low)) > 1e-6:
         raise SystemExit(f"disagreement: {by_brute} {by_search}")
     print(f"best of {few.slots} slots from {len(kept)} tokens ({len(kept) ** few.slots:,} assignments), to 1e-6:")

@@ -153,7 +153,7 @@ def near_best(question: Question, slots: int, offset: float) -> Question:
 def tied_question(rng: np.random.Generator, heads: int, slots: int) -> Question:
     """A layer whose best assignment ties exactly: the template's tokens vote against, their mirror images for.
 
-    A token is (key, value, 1) on the axes; the query sees the key, the readout the value. The adversary's best token has
+    A token is (key, value, 1); the query sees the key, the readout the value. The adversary's best token has
     the key of the template's and the opposite value, and there are as many slots as template tokens.
     """
     keys = rng.integers(-6, 7, size=3) / 4

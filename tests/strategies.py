@@ -80,7 +80,8 @@ def build_layer(
     Weights are normal, scaled so that scores are of the order of ``gain``; key and value heads differ in width.
     """
     c = {name: choice.get(name, values[0]) for name, values in FEATURES.items()}
-    (heads, groups), d, dh, dv = c["heads"], c["width"], 4, 3
+    (heads, groups), d, dv = c["heads"], c["width"], 3
+    dh = 6 if "partial" in c["positions"] else 4
 
     def normal(*shape: int) -> np.ndarray[Any, Any]:
         return np.asarray(rng.normal(size=shape))
@@ -98,7 +99,7 @@ def build_layer(
         positions = Alibi(rng.uniform(0.1, 1.0, heads))
     elif c["positions"].startswith("rotary"):
         pairing = "adjacent" if c["positions"].endswith("adjacent") else "half"
-        positions = Rotary(30.0, pairing, 2 if "partial" in c["positions"] else None)
+        positions = Rotary(30.0, pairing, 4 if "partial" in c["positions"] else None)
 
     embedding_norm = pre_norm = None
     for kind in () if c["input_norm"] == "none" else c["input_norm"].split(", "):

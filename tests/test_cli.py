@@ -378,7 +378,7 @@ def test_progress_is_one_line_that_is_cleared() -> None:
         line(PROGRESS)
         line(PROGRESS)
     first, last = terminal.getvalue().split("\r\x1b[K")[1:]
-    assert re.fullmatch(r"4 slots: at most 0.25, best found -0.5, 7 open nodes of 12, 60 s", first)
+    assert re.fullmatch(r"length 4: at most 0.25, best found -0.5, 7 open nodes of 12, 60 s", first)
     assert last == ""
 
 

@@ -209,6 +209,18 @@ class TestArithmetic:
                 assert encloses(left.sum(1), BALLS.constant(x).sum(axis=1))
                 assert encloses(ENCLOSURES.matmul(left, right), exact)
 
+    @pytest.mark.parametrize("width", [3, 8, 33, 100])
+    def test_roundings_that_add_up(self, width: int) -> None:
+        """1 + u + u + …: one after the other, each addition rounds down by u."""
+        x = np.full((4, width), UNIT)
+        x[:, 0] = 1.0
+        ones = np.ones((width, 4))
+        with precision(EXACT):
+            exact = BALLS.matmul(BALLS.constant(x), BALLS.constant(ones))
+            assert encloses(ENCLOSURES.matmul(Enclosure(x), Enclosure(ones)), exact)
+            assert encloses(ENCLOSURES.sum(Enclosure(x), 1), exact[:, 0])
+            assert encloses(ENCLOSURES.sum(Enclosure(x.T), 0), exact[:, 0])
+
     @many
     @given(data=st.data(), centred=st.booleans(), numbers=st.sampled_from([wild, tame]))
     def test_variance(self, data: st.DataObject, centred: bool, numbers: Any) -> None:
@@ -496,6 +508,15 @@ class TestRows:
         table = np.reshape([data.draw(numbers) for _ in range(6)], (2, 3))
         shift, weights = data.draw(operands(1, 3, numbers=numbers)), data.draw(operands(3, 2, numbers=numbers))
         self.check(lambda n, x, w: n.matmul(x, w), table, shift, weights)
+
+    @pytest.mark.parametrize("width", [1, 5, 100])
+    def test_sums_of_a_table(self, width: int) -> None:
+        table = np.random.default_rng(0).normal(size=(100, width)) * 1e3
+        sums, squares = Table(table).sums()
+        with precision(EXACT):
+            exact = BALLS.constant(table)
+            assert encloses(sums, exact.sum(axis=1).reshape(-1, 1))
+            assert encloses(squares, (exact * exact).sum(axis=1).reshape(-1, 1))
 
     def test_cancelling_variance(self) -> None:
         """Rows that nearly cancel their shift: what is left of the squares is rounding, and enclosed."""

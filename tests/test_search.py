@@ -18,6 +18,7 @@ from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override import brute_force, tables
+from tokendemo_formal.override.bound import evaluate, gather
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.many_heads import Search
 from tokendemo_formal.override.outcome import Limits
@@ -85,8 +86,14 @@ def test_the_leaf_bound_holds_for_every_instance_inside_the_enclosures(seed: int
     sets = [np.sort(rng.choice(n, size=rng.integers(1, n + 1), replace=False)) for n in sizes]
     inside = [_gain(instance, a) for a in itertools.product(*(s.tolist() for s in sets))]
     c = np.clip(rng.standard_normal(heads) * rng.choice([0.0, 0.3, 3.0]), -search.problem.limit, search.problem.limit)
-    bound = search._evaluate(search._gather(sets), c)
+    joint = tuple(h for h in range(heads) if rng.random() < 0.5)
+    bound = evaluate(search.problem, gather(search.problem, sets), c, joint)
     assert Fraction(bound.total) >= max(inside)
+    for i, (columns, reached) in enumerate(zip(sets, bound.completions, strict=True)):
+        for j, value in zip(columns.tolist(), reached.tolist(), strict=True):
+            assert Fraction(value) >= max(
+                _gain(instance, a) for a in itertools.product(*(s.tolist() for s in sets)) if a[i] == j
+            )
     # Filtering against the best value inside keeps every assignment above it, whatever the target.
     search.target = float(min(inside)) + rng.uniform(0, 1) * float(max(inside) - min(inside))
     kept = search._filtered(sets, bound)
@@ -265,9 +272,14 @@ def _largest_scores(question: Question) -> list[float]:
     return out
 
 
+def _branching_question() -> Question:
+    """A tight refusal with more heads than are bounded jointly, so that the root alone doesn't decide."""
+    rng = np.random.default_rng(2)
+    return near_best(random_question(rng, 16, 9, 3, gain=4.0), 3, 1e-4)
+
+
 def test_limits_give_up_with_the_bounds_reached() -> None:
-    rng = np.random.default_rng(11)
-    question = near_best(random_question(rng, 4, 9, 3), 3, 1e-4)
+    question = _branching_question()
     full = solve(question)
     assert full.verdict == "no-override"
     assert full.nodes > 2
@@ -284,8 +296,7 @@ def test_limits_give_up_with_the_bounds_reached() -> None:
 
 
 def test_progress_is_reported() -> None:
-    rng = np.random.default_rng(11)
-    question = near_best(random_question(rng, 4, 9, 3), 3, 1e-4)
+    question = _branching_question()
     seen: list[Progress] = []
     answer = solve(question, progress=seen.append)
     assert len(seen) == answer.nodes
@@ -441,9 +452,8 @@ def test_problem_is_what_the_search_reads() -> None:
     for _ in range(30):
         enclosed = _enclosed(rng, 3, [4, 4], 20.0)
         problem: Problem = assemble(enclosed)
-        search = Search(problem, lambda _: False)
         instance = _exact_instance(rng, enclosed)
-        slots = search._gather([np.array([0, 2]), np.array([1, 3])])
+        slots = gather(problem, [np.array([0, 2]), np.array([1, 3])])
         _, _, bottom, _, b = instance
         for h in range(3):
             for i, j in itertools.product((0, 2), (1, 3)):

@@ -223,7 +223,7 @@ class _ProgressLine:
             return
         self.last = now
         self.stream.write(
-            f"\r\x1b[K{progress.slots} slots: at most {progress.bound:.6g}, best found {progress.incumbent:.6g}, "
+            f"\r\x1b[Klength {progress.slots}: at most {progress.bound:.6g}, best found {progress.incumbent:.6g}, "
             f"{progress.open_nodes} open nodes of {progress.nodes}, {now - self.start:.0f} s"
         )
         self.stream.flush()

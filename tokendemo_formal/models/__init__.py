@@ -5,6 +5,7 @@ module                what it knows
 ====================  ==========================================================================================
 ``model``             where models are, which family they belong to: :func:`load_model`, :class:`Model`
 ``files``             safetensors files and ``config.json``, read without trusting them
+``layout``            where in the stored tensors the arrays of a layer lie: :class:`TensorRef`
 ``tokenizer``         text to ids and back
 ``bert``, ``gpt2``,   one family's layout each
 ``llama``,

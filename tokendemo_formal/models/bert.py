@@ -6,9 +6,9 @@ embedding's own norm covers token, position and token type (row 0) together.
 
 from __future__ import annotations
 
-from tokendemo_formal.attention import Layer, Learned, Norm
-from tokendemo_formal.models.family import Architecture, Family, join_heads, left_out, split_heads
+from tokendemo_formal.models.family import Architecture, Family, Settings, left_out
 from tokendemo_formal.models.files import Config, Tensors
+from tokendemo_formal.models.layout import TensorRef, join_heads, split_heads
 
 
 class Bert(Family):
@@ -16,9 +16,9 @@ class Bert(Family):
 
     name = "BERT"
 
-    def __init__(self, config: Config, tensors: Tensors) -> None:
-        self.config, self.tensors = config, tensors
-        self.prefix = "bert." if "bert.embeddings.word_embeddings.weight" in tensors else ""
+    def __init__(self, config: Config, weights: Tensors) -> None:
+        self.config, self.weights = config, weights
+        self.prefix = "bert." if "bert.embeddings.word_embeddings.weight" in weights else ""
         heads, width = config.integer("num_attention_heads"), config.integer("hidden_size")
         if width % heads:
             config.refuse("num_attention_heads", f"a divisor of hidden_size = {width}")
@@ -49,45 +49,35 @@ class Bert(Family):
 
     def left_out(self, index: int) -> tuple[str, ...]:
         beyond = [f"The norm after the attention of layer {index} (attention.output.LayerNorm) is left out."]
-        heads = sorted({name.split(".")[0] for name in self.tensors.names if name.startswith(("cls.", "classifier."))})
-        if f"{self.prefix}pooler.dense.weight" in self.tensors:
+        heads = sorted({name.split(".")[0] for name in self.weights.names if name.startswith(("cls.", "classifier."))})
+        if f"{self.prefix}pooler.dense.weight" in self.weights:
             heads.insert(0, "pooler")
         if heads:
             beyond.append(f"What reads the last layer ({', '.join(heads)}) is left out.")
         return left_out(self.architecture, index, "MLP", beyond)
 
-    def layer(self, index: int) -> Layer:
-        a, read = self.architecture, self.tensors.read
-        d, heads = a.width, a.heads
+    def tensors(self, index: int) -> dict[str, TensorRef]:
+        d, heads = self.architecture.width, self.architecture.heads
         stream = f"{self.prefix}embeddings."
         attention = f"{self.prefix}encoder.layer.{index}.attention."
-        types = self.config.integer("type_vocab_size", 2)
-        projected = {
-            name: (
-                split_heads(read(f"{attention}self.{name}.weight", (d, d)), heads),
-                read(f"{attention}self.{name}.bias", (d,)).reshape(heads, -1),
-            )
-            for name in ("query", "key", "value")
-        }
+        embedding = TensorRef(f"{stream}word_embeddings.weight", (self.architecture.vocabulary, d))
+        types = (self.config.integer("type_vocab_size", 2), d)
         # Conversions from the first release kept TensorFlow's names for a norm's gain and bias.
-        old = f"{stream}LayerNorm.gamma" in self.tensors
-        return Layer(
-            embedding=read(f"{stream}word_embeddings.weight", (a.vocabulary, d)),
-            wq=projected["query"][0],
-            wk=projected["key"][0],
-            wv=projected["value"][0],
-            wo=join_heads(read(f"{attention}output.dense.weight", (d, d)), heads),
-            bq=projected["query"][1],
-            bk=projected["key"][1],
-            bv=projected["value"][1],
-            bo=read(f"{attention}output.dense.bias", (d,)),
-            offset=read(f"{stream}token_type_embeddings.weight", (types, d))[0],
-            positions=Learned(read(f"{stream}position_embeddings.weight", (self.context, d))),
-            embedding_norm=Norm(
-                "layer",
-                read(f"{stream}LayerNorm.{'gamma' if old else 'weight'}", (d,)),
-                read(f"{stream}LayerNorm.{'beta' if old else 'bias'}", (d,)),
-                self.eps,
-            ),
-            causal=False,
-        )
+        gain, bias = ("gamma", "beta") if f"{stream}LayerNorm.gamma" in self.weights else ("weight", "bias")
+        roles = {
+            "embedding": embedding,
+            "readout": embedding,
+            "wo": join_heads(f"{attention}output.dense.weight", (d, d), heads),
+            "bo": TensorRef(f"{attention}output.dense.bias", (d,)),
+            "offset": TensorRef(f"{stream}token_type_embeddings.weight", types, slice=(0, 0, 1), shape=(d,)),
+            "positions.table": TensorRef(f"{stream}position_embeddings.weight", (self.context, d)),
+            "embedding_norm.gain": TensorRef(f"{stream}LayerNorm.{gain}", (d,)),
+            "embedding_norm.bias": TensorRef(f"{stream}LayerNorm.{bias}", (d,)),
+        }
+        for role, name in (("q", "query"), ("k", "key"), ("v", "value")):
+            roles[f"w{role}"] = split_heads(f"{attention}self.{name}.weight", (d, d), heads)
+            roles[f"b{role}"] = TensorRef(f"{attention}self.{name}.bias", (d,), shape=(heads, d // heads))
+        return roles
+
+    def settings(self, index: int) -> Settings:
+        return Settings(norms={"embedding_norm": ("layer", self.eps)}, causal=False)

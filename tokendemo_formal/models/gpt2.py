@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import numpy as np
-
-from tokendemo_formal.attention import Layer, Learned, Norm
-from tokendemo_formal.models.family import Architecture, Family, join_heads, left_out, split_heads, unembedding
+from tokendemo_formal.models.family import Architecture, Family, Settings, left_out, readout
 from tokendemo_formal.models.files import Config, Tensors
+from tokendemo_formal.models.layout import TensorRef
 
 
 class GPT2(Family):
@@ -20,9 +18,9 @@ class GPT2(Family):
 
     name = "GPT-2"
 
-    def __init__(self, config: Config, tensors: Tensors) -> None:
-        self.config, self.tensors = config, tensors
-        self.prefix = "transformer." if "transformer.wte.weight" in tensors else ""
+    def __init__(self, config: Config, weights: Tensors) -> None:
+        self.config, self.weights = config, weights
+        self.prefix = "transformer." if "transformer.wte.weight" in weights else ""
         heads, width = config.integer("n_head"), config.integer("n_embd")
         if width % heads:
             config.refuse("n_head", f"a divisor of n_embd = {width}")
@@ -52,36 +50,34 @@ class GPT2(Family):
     def left_out(self, index: int) -> tuple[str, ...]:
         return left_out(self.architecture, index, "MLP")
 
-    def _norm(self, name: str) -> Norm:
-        shape = (self.architecture.width,)
-        return Norm(
-            "layer", self.tensors.read(f"{name}.weight", shape), self.tensors.read(f"{name}.bias", shape), self.eps
-        )
+    def tensors(self, index: int) -> dict[str, TensorRef]:
+        a = self.architecture
+        d, heads, width = a.width, a.heads, a.head_width
+        block = f"{self.prefix}h.{index}."
+        embedding = TensorRef(f"{self.prefix}wte.weight", (a.vocabulary, d))
+        roles = {
+            "embedding": embedding,
+            "readout": readout(self.config, self.weights, embedding, tied_by_default=True),
+            "wo": TensorRef(f"{block}attn.c_proj.weight", (d, d), shape=(heads, width, d)),
+            "bo": TensorRef(f"{block}attn.c_proj.bias", (d,)),
+            "positions.table": TensorRef(f"{self.prefix}wpe.weight", (self.context, d)),
+        }
+        for i, role in enumerate("qkv"):
+            part = (i * d, (i + 1) * d)
+            roles[f"w{role}"] = TensorRef(
+                f"{block}attn.c_attn.weight", (d, 3 * d), slice=(1, *part), shape=(d, heads, width), order=(1, 0, 2)
+            )
+            roles[f"b{role}"] = TensorRef(f"{block}attn.c_attn.bias", (3 * d,), slice=(0, *part), shape=(heads, width))
+        for norm, name in (("pre_norm", f"{block}ln_1"), ("final_norm", f"{self.prefix}ln_f")):
+            roles[f"{norm}.gain"] = TensorRef(f"{name}.weight", (d,))
+            roles[f"{norm}.bias"] = TensorRef(f"{name}.bias", (d,))
+        return roles
 
-    def layer(self, index: int) -> Layer:
-        a, read, config = self.architecture, self.tensors.read, self.config
-        d, heads = a.width, a.heads
-        attention = f"{self.prefix}h.{index}.attn."
-        joined = read(f"{attention}c_attn.weight", (d, 3 * d)).T
-        wq, wk, wv = (split_heads(part, heads) for part in np.split(joined, 3))
-        bq, bk, bv = (part.reshape(heads, -1) for part in np.split(read(f"{attention}c_attn.bias", (3 * d,)), 3))
-        embedding = read(f"{self.prefix}wte.weight", (a.vocabulary, d))
-        scale_squared = Fraction(1, a.head_width) if config.flag("scale_attn_weights", True) else Fraction(1)
-        if config.flag("scale_attn_by_inverse_layer_idx", False):
+    def settings(self, index: int) -> Settings:
+        scaled = self.config.flag("scale_attn_weights", True)
+        scale_squared = Fraction(1, self.architecture.head_width) if scaled else Fraction(1)
+        if self.config.flag("scale_attn_by_inverse_layer_idx", False):
             scale_squared /= (index + 1) ** 2
-        return Layer(
-            embedding=embedding,
-            wq=wq,
-            wk=wk,
-            wv=wv,
-            wo=join_heads(read(f"{attention}c_proj.weight", (d, d)).T, heads),
-            bq=bq,
-            bk=bk,
-            bv=bv,
-            bo=read(f"{attention}c_proj.bias", (d,)),
-            positions=Learned(read(f"{self.prefix}wpe.weight", (self.context, d))),
-            pre_norm=self._norm(f"{self.prefix}h.{index}.ln_1"),
-            scale_squared=scale_squared,
-            final_norm=self._norm(f"{self.prefix}ln_f"),
-            unembedding=unembedding(config, self.tensors, embedding, tied_by_default=True),
+        return Settings(
+            norms={"pre_norm": ("layer", self.eps), "final_norm": ("layer", self.eps)}, scale_squared=scale_squared
         )

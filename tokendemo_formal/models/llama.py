@@ -6,10 +6,11 @@ by some 1e-6.
 
 from __future__ import annotations
 
-from tokendemo_formal.attention import Layer, Norm, Rotary, Weights
+from tokendemo_formal.attention import Rotary
 from tokendemo_formal.errors import ModelFileError
-from tokendemo_formal.models.family import Architecture, Family, join_heads, left_out, split_heads, unembedding
+from tokendemo_formal.models.family import Architecture, Family, Settings, left_out, readout
 from tokendemo_formal.models.files import Config, Tensors
+from tokendemo_formal.models.layout import TensorRef, join_heads, split_heads
 
 
 class Llama(Family):
@@ -17,9 +18,9 @@ class Llama(Family):
 
     name = "Llama"
 
-    def __init__(self, config: Config, tensors: Tensors) -> None:
-        self.config, self.tensors = config, tensors
-        self.prefix = "" if "embed_tokens.weight" in tensors else "model."
+    def __init__(self, config: Config, weights: Tensors) -> None:
+        self.config, self.weights = config, weights
+        self.prefix = "" if "embed_tokens.weight" in weights else "model."
         heads, width = config.integer("num_attention_heads"), config.integer("hidden_size")
         groups = config.integer("num_key_value_heads", heads)
         if heads % groups:
@@ -63,33 +64,33 @@ class Llama(Family):
     def left_out(self, index: int) -> tuple[str, ...]:
         return left_out(self.architecture, index, "MLP")
 
-    def _norm(self, name: str) -> Norm:
-        return Norm("rms", self.tensors.read(name, (self.architecture.width,)), None, self.eps)
-
-    def layer(self, index: int) -> Layer:
-        a, read = self.architecture, self.tensors.read
-        d, queries, keys = a.width, a.heads * a.head_width, a.key_value_heads * a.head_width
-        attention = f"{self.prefix}layers.{index}.self_attn."
+    def tensors(self, index: int) -> dict[str, TensorRef]:
+        a = self.architecture
+        d, queries = a.width, a.heads * a.head_width
+        block = f"{self.prefix}layers.{index}."
+        attention = f"{block}self_attn."
         biased = self.config.flag("attention_bias", False)
+        embedding = TensorRef(f"{self.prefix}embed_tokens.weight", (a.vocabulary, d))
+        roles = {
+            "embedding": embedding,
+            "readout": readout(self.config, self.weights, embedding, tied_by_default=False),
+            "wo": join_heads(f"{attention}o_proj.weight", (d, queries), a.heads),
+            "pre_norm.gain": TensorRef(f"{block}input_layernorm.weight", (d,)),
+            "final_norm.gain": TensorRef(f"{self.prefix}norm.weight", (d,)),
+        }
+        if biased:
+            roles["bo"] = TensorRef(f"{attention}o_proj.bias", (d,))
+        for role, heads in (("q", a.heads), ("k", a.key_value_heads), ("v", a.key_value_heads)):
+            name, rows = f"{attention}{role}_proj", heads * a.head_width
+            roles[f"w{role}"] = split_heads(f"{name}.weight", (rows, d), heads)
+            if biased:
+                roles[f"b{role}"] = TensorRef(f"{name}.bias", (rows,), shape=(heads, a.head_width))
+        return roles
 
-        def bias(name: str, heads: int) -> Weights | None:
-            return read(f"{attention}{name}.bias", (heads * a.head_width,)).reshape(heads, -1) if biased else None
-
-        embedding = read(f"{self.prefix}embed_tokens.weight", (a.vocabulary, d))
-        return Layer(
-            embedding=embedding,
-            wq=split_heads(read(f"{attention}q_proj.weight", (queries, d)), a.heads),
-            wk=split_heads(read(f"{attention}k_proj.weight", (keys, d)), a.key_value_heads),
-            wv=split_heads(read(f"{attention}v_proj.weight", (keys, d)), a.key_value_heads),
-            wo=join_heads(read(f"{attention}o_proj.weight", (d, queries)), a.heads),
-            bq=bias("q_proj", a.heads),
-            bk=bias("k_proj", a.key_value_heads),
-            bv=bias("v_proj", a.key_value_heads),
-            bo=read(f"{attention}o_proj.bias", (d,)) if biased else None,
+    def settings(self, index: int) -> Settings:
+        return Settings(
             positions=Rotary(base=self.base),
-            pre_norm=self._norm(f"{self.prefix}layers.{index}.input_layernorm.weight"),
-            final_norm=self._norm(f"{self.prefix}norm.weight"),
-            unembedding=unembedding(self.config, self.tensors, embedding, tied_by_default=False),
+            norms={"pre_norm": ("rms", self.eps), "final_norm": ("rms", self.eps)},
         )
 
 

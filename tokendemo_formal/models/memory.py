@@ -15,8 +15,8 @@ import numpy as np
 
 from tokendemo_formal.attention import Layer, Weights
 from tokendemo_formal.errors import InputError, UnsupportedError
-from tokendemo_formal.models.family import join_heads, split_heads
 from tokendemo_formal.models.files import close_to, not_finite
+from tokendemo_formal.models.layout import join_heads, split_heads
 
 FEATURE_ARRAYS = frozenset({"offset", "score_bias", "unembedding", "unembedding_bias"})
 FEATURES = frozenset(f.name for f in fields(Layer)) - {"embedding", "wq", "wk", "wv", "wo", "bq", "bk", "bv", "bo"}
@@ -112,10 +112,10 @@ def from_arrays(
             features[name] = as_array(name, features[name])
     return Layer(
         embedding=rows,
-        wq=split_heads(q, heads),
-        wk=split_heads(k, groups),
-        wv=split_heads(v, groups),
-        wo=join_heads(o, heads),
+        wq=split_heads("q_proj", q.shape, heads).arrange(q),
+        wk=split_heads("k_proj", k.shape, groups).arrange(k),
+        wv=split_heads("v_proj", v.shape, groups).arrange(v),
+        wo=join_heads("o_proj", o.shape, heads).arrange(o),
         bq=split(bias("q_bias", q_bias, heads * dh), heads),
         bk=split(bias("k_bias", k_bias, groups * dh), groups),
         bv=split(bias("v_bias", v_bias, groups * dv), groups),

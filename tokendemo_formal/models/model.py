@@ -92,15 +92,20 @@ class Model:
         return self.architecture.encoder
 
     @cached_property
-    def hash(self) -> str:
-        """``sha256:…`` of a list of names and SHA-256 sums: weights, configuration and tokenizer files."""
+    def files(self) -> dict[str, str]:
+        """SHA-256 sums (hex) by name, in the names' order: weights, their index, configuration and tokenizer files."""
         extra = [self.directory / name for name in ("config.json", *tokenizer_module.FILES)]
-        files = sorted({*self._weight_files, *(path for path in extra if path.exists())})
-        manifest = hashlib.sha256()
-        for path in files:
+        sums = {}
+        for path in sorted({*self._weight_files, *(path for path in extra if path.exists())}):
             with path.open("rb") as file:
-                manifest.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n".encode())
-        return f"sha256:{manifest.hexdigest()}"
+                sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        return sums
+
+    @cached_property
+    def hash(self) -> str:
+        """``sha256:…`` of the list of :attr:`files`, in lines ``SUM  NAME``."""
+        manifest = "".join(f"{digest}  {name}\n" for name, digest in self.files.items())
+        return f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
     def layer(self, index: int) -> Layer:
         """The attention of one layer, reading the embedding stream; read once, then kept.
@@ -110,13 +115,20 @@ class Model:
             UnsupportedError: for a layer that does what can't be computed here; the text names it.
             ModelFileError: for damaged, missing or misshapen tensors.
         """
-        self._check(index)
+        self._check_supported(index)
         if index not in self._layers:
-            obstacles = self._family.obstacles(index)
-            if obstacles:
-                raise UnsupportedError(f"{self.source}: layer {index} is not supported: {'; '.join(obstacles)}")
             self._layers[index] = self._family.layer(index)
         return self._layers[index]
+
+    def tensors(self, index: int) -> dict[str, str]:
+        """Where each array of a layer lies, by its role, as certificates name it (docs/certificates.md).
+
+        Raises:
+            InputError, UnsupportedError: as :meth:`layer` does.
+            ModelFileError: for a configuration that contradicts the tensors there are.
+        """
+        self._check_supported(index)
+        return {role: ref.to_string() for role, ref in self._family.tensors(index).items()}
 
     def left_out(self, index: int) -> tuple[str, ...]:
         """What of the deployed model this layer alone leaves out, in sentences; empty where it is the whole model."""
@@ -126,6 +138,11 @@ class Model:
     def _check(self, index: int) -> None:
         if not 0 <= index < self.layers:
             raise InputError(f"{self.source}: there is no layer {index}; expected 0 to {self.layers - 1}")
+
+    def _check_supported(self, index: int) -> None:
+        self._check(index)
+        if obstacles := self._family.obstacles(index):
+            raise UnsupportedError(f"{self.source}: layer {index} is not supported: {'; '.join(obstacles)}")
 
     @property
     def unsupported(self) -> tuple[str, ...]:

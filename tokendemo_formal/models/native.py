@@ -24,15 +24,15 @@ from tokendemo_formal.attention import (
     Layer,
     Learned,
     Norm,
-    Positions,
     Rotary,
     Sinusoidal,
     Weights,
     softmax,
 )
 from tokendemo_formal.errors import InputError, ModelFileError, UnsupportedError
-from tokendemo_formal.models.family import Architecture, Family
+from tokendemo_formal.models.family import Architecture, Family, Norms, Settings
 from tokendemo_formal.models.files import SINGLE, Config, Tensors, not_finite
+from tokendemo_formal.models.layout import TensorRef
 from tokendemo_formal.models.tokenizer import FILES as TOKENIZER_FILES
 from tokendemo_formal.models.tokenizer import Tokenizer
 
@@ -43,6 +43,8 @@ REQUIRED = {"embedding": 2, "wq": 3, "wk": 3, "wv": 3, "wo": 3}
 
 ARRAYS = (*REQUIRED, "bq", "bk", "bv", "bo", "offset", "score_bias", "unembedding", "unembedding_bias")
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
+ROLES = {"unembedding": "readout", "unembedding_bias": "readout_bias"}
+"""Names of arrays that differ from the names of their roles."""
 
 
 def _arrays(layer: Layer) -> dict[str, Weights]:
@@ -167,10 +169,10 @@ class Native(Family):
 
     name = "tokendemo"
 
-    def __init__(self, config: Config, tensors: Tensors) -> None:
-        self.config, self.tensors = config, tensors
+    def __init__(self, config: Config, weights: Tensors) -> None:
+        self.config, self.weights = config, weights
         self.shapes = _shapes(config)
-        for name in tensors.names:
+        for name in weights.names:
             if name not in self.shapes:
                 raise ModelFileError(f"{config.path}: 'tensors' does not list {name!r}, which {SINGLE} holds")
         self.norms = _tables(config, "norms")
@@ -215,34 +217,37 @@ class Native(Family):
     def left_out(self, index: int) -> tuple[str, ...]:
         return ()
 
-    def _read(self, name: str) -> Weights:
-        if name not in self.shapes:
-            raise ModelFileError(f"{self.config.path}: 'tensors' does not list {name!r}, which the layer needs")
-        return self.tensors.read(name, self.shapes[name])
+    def tensors(self, index: int) -> dict[str, TensorRef]:
+        needed = [f"{name}.gain" for name in self.norms]
+        needed += {"learned": ["positions.table"], "alibi": ["positions.slopes"]}.get(self.architecture.positions, [])
+        for name in needed:
+            if name not in self.shapes:
+                raise ModelFileError(f"{self.config.path}: 'tensors' does not list {name!r}, which the layer needs")
+        roles = {ROLES.get(name, name): TensorRef(name, shape) for name, shape in self.shapes.items()}
+        return {"readout": roles["embedding"], **roles}
 
-    def _optional(self, name: str) -> Weights | None:
-        return self._read(name) if name in self.shapes else None
+    def settings(self, index: int) -> Settings:
+        norms: Norms = {
+            name: (norm.choice("kind", None, "layer", "rms"), norm.number("eps", zero=True))
+            for name, norm in self.norms.items()
+        }
+        return Settings(
+            positions=self._positions(),
+            norms=norms,
+            scale_squared=self._scale_squared(),
+            temperature=self.config.number("temperature", 1.0),
+            causal=self.architecture.causal,
+            residual=self.config.flag("residual", True),
+        )
 
-    def _norm(self, name: str) -> Norm | None:
-        norm = self.norms.get(name)
-        if norm is None:
-            return None
-        kind: Literal["layer", "rms"] = norm.choice("kind", None, "layer", "rms")
-        return Norm(kind, self._read(f"{name}.gain"), self._optional(f"{name}.bias"), norm.number("eps", zero=True))
-
-    def _positions(self) -> Positions:
+    def _positions(self) -> Sinusoidal | Rotary | None:
         table = self.positions
-        match self.architecture.positions:
-            case "none":
-                return None
-            case "learned":
-                return Learned(self._read("positions.table"))
-            case "alibi":
-                return Alibi(self._read("positions.slopes"))
-            case "sinusoidal":
-                return Sinusoidal(table.number("base"))
-        pairing: Literal["half", "adjacent"] = table.choice("pairing", None, "half", "adjacent")
-        return Rotary(table.number("base"), pairing, None if table.get("dims") is None else table.integer("dims"))
+        if self.architecture.positions == "sinusoidal":
+            return Sinusoidal(table.number("base"))
+        if self.architecture.positions == "rotary":
+            pairing: Literal["half", "adjacent"] = table.choice("pairing", None, "half", "adjacent")
+            return Rotary(table.number("base"), pairing, None if table.get("dims") is None else table.integer("dims"))
+        return None
 
     def _scale_squared(self) -> Fraction | None:
         stated = self.config.get("scale_squared")
@@ -255,24 +260,6 @@ class Native(Family):
         if not isinstance(stated, str) or value <= 0:
             self.config.refuse("scale_squared", 'a positive fraction as text, such as "1/16"')
         return value
-
-    def layer(self, index: int) -> Layer:
-        fields: dict[str, Any] = {name: self._read(name) for name in REQUIRED}
-        fields |= {name: self._optional(name) for name in ARRAYS if name not in REQUIRED}
-        fields |= {name: self._norm(name) for name in NORMS}
-        try:
-            return Layer(
-                **fields,
-                positions=self._positions(),
-                scale_squared=self._scale_squared(),
-                temperature=self.config.number("temperature", 1.0),
-                causal=self.config.flag("causal", True),
-                residual=self.config.flag("residual", True),
-            )
-        except ModelFileError:
-            raise
-        except InputError as error:
-            raise ModelFileError(f"{self.config.path}: {error}") from None
 
 
 def _tables(config: Config, key: str) -> dict[str, Config]:

@@ -11,11 +11,10 @@ import math
 from fractions import Fraction
 from typing import Literal
 
-import numpy as np
-
-from tokendemo_formal.attention import Alibi, Layer, Learned, Norm, Positions, Rotary
-from tokendemo_formal.models.family import Architecture, Family, left_out
+from tokendemo_formal.attention import Rotary
+from tokendemo_formal.models.family import Architecture, Family, Norms, Settings, left_out
 from tokendemo_formal.models.files import Config, Tensors
+from tokendemo_formal.models.layout import TensorRef, constant
 
 KEYS = ("n_layers", "d_model", "d_head", "n_heads")
 """The keys that tell such a configuration, which names no model type."""
@@ -36,8 +35,8 @@ class TransformerLens(Family):
 
     name = "TransformerLens"
 
-    def __init__(self, config: Config, tensors: Tensors) -> None:
-        self.config, self.tensors = config, tensors
+    def __init__(self, config: Config, weights: Tensors) -> None:
+        self.config, self.weights = config, weights
         heads = config.integer("n_heads")
         groups = config.integer("n_key_value_heads", heads)
         if heads % groups:
@@ -104,56 +103,65 @@ class TransformerLens(Family):
         mlp = "parallel MLP" if self.config.flag("parallel_attn_mlp", False) else "MLP"
         return left_out(self.architecture, index, None if self.config.flag("attn_only", False) else mlp)
 
-    def _norm(self, name: str, kind: Literal["layer", "rms"], width: int, folded: bool) -> Norm:
-        if folded:
-            return Norm(kind, np.ones(width), None, self.eps)
-        bias = self.tensors.read(f"{name}.b", (width,)) if kind == "layer" else None
-        return Norm(kind, self.tensors.read(f"{name}.w", (width,)), bias, self.eps)
-
-    def _stream_norm(self, name: str, *, rms: bool = False) -> Norm | None:
-        if self.norm_type is None:
-            return None
-        kind: Literal["layer", "rms"] = "rms" if rms or self.norm_type.startswith("RMS") else "layer"
-        return self._norm(name, kind, self.architecture.width, self.norm_type.endswith("Pre"))
-
-    def _positions(self) -> Positions:
-        if self.positions == "standard":
-            return Learned(self.tensors.read("pos_embed.W_pos", (self.context, self.architecture.width)))
-        if self.positions == "alibi":
-            return Alibi.standard(self.architecture.heads)
-        dims = None if self.config.get("rotary_dim") is None else self.config.integer("rotary_dim")
-        adjacent = self.config.flag("rotary_adjacent_pairs", False)
-        return Rotary(self.config.number("rotary_base", 10000), "adjacent" if adjacent else "half", dims)
-
-    def layer(self, index: int) -> Layer:
-        a, read, config = self.architecture, self.tensors.read, self.config
+    def tensors(self, index: int) -> dict[str, TensorRef]:
+        a = self.architecture
         d, heads, groups, dh = a.width, a.heads, a.key_value_heads, a.head_width
         attention = f"blocks.{index}.attn."
         shared = f"{attention}_" if self.grouped else attention
-        qk_norm = config.flag("use_qk_norm", False)
-        return Layer(
-            embedding=read("embed.W_E", (a.vocabulary, d)),
-            wq=read(f"{attention}W_Q", (heads, d, dh)),
-            wk=read(f"{shared}W_K", (groups, d, dh)),
-            wv=read(f"{shared}W_V", (groups, d, dh)),
-            wo=read(f"{attention}W_O", (heads, dh, d)),
-            bq=read(f"{attention}b_Q", (heads, dh)),
-            bk=read(f"{shared}b_K", (groups, dh)),
-            bv=read(f"{shared}b_V", (groups, dh)),
-            bo=read(f"{attention}b_O", (d,)),
-            positions=self._positions(),
-            embedding_norm=(
-                self._norm("embed.ln", "layer", d, False) if config.flag("post_embedding_ln", False) else None
-            ),
-            pre_norm=self._stream_norm(f"blocks.{index}.ln1"),
-            query_norm=self._norm(f"{attention}q_norm", "rms", dh, False) if qk_norm else None,
-            key_norm=self._norm(f"{attention}k_norm", "rms", dh, False) if qk_norm else None,
+        roles = {
+            "embedding": TensorRef("embed.W_E", (a.vocabulary, d)),
+            "readout": TensorRef("unembed.W_U", (d, self.vocabulary_out), order=(1, 0)),
+            "readout_bias": TensorRef("unembed.b_U", (self.vocabulary_out,)),
+            "wq": TensorRef(f"{attention}W_Q", (heads, d, dh)),
+            "wk": TensorRef(f"{shared}W_K", (groups, d, dh)),
+            "wv": TensorRef(f"{shared}W_V", (groups, d, dh)),
+            "wo": TensorRef(f"{attention}W_O", (heads, dh, d)),
+            "bq": TensorRef(f"{attention}b_Q", (heads, dh)),
+            "bk": TensorRef(f"{shared}b_K", (groups, dh)),
+            "bv": TensorRef(f"{shared}b_V", (groups, dh)),
+            "bo": TensorRef(f"{attention}b_O", (d,)),
+        }
+        if self.positions == "standard":
+            roles["positions.table"] = TensorRef("pos_embed.W_pos", (self.context, d))
+        if self.positions == "alibi":
+            roles["positions.slopes"] = constant("slopes", heads)
+        folded = self.norm_type in ("LNPre", "RMSPre")
+        names = {
+            "embedding_norm": ("embed.ln", d, False),
+            "pre_norm": (f"blocks.{index}.ln1", d, folded),
+            "query_norm": (f"{attention}q_norm", dh, False),
+            "key_norm": (f"{attention}k_norm", dh, False),
+            "final_norm": ("ln_final", d, folded),
+        }
+        for norm, (kind, _) in self.settings(index).norms.items():
+            name, width, ones = names[norm]
+            roles[f"{norm}.gain"] = constant("ones", width) if ones else TensorRef(f"{name}.w", (width,))
+            if kind == "layer" and not ones:
+                roles[f"{norm}.bias"] = TensorRef(f"{name}.b", (width,))
+        return roles
+
+    def settings(self, index: int) -> Settings:
+        flag = self.config.flag
+        norms: Norms = {}
+        if flag("post_embedding_ln", False):
+            norms["embedding_norm"] = ("layer", self.eps)
+        if flag("use_qk_norm", False):
+            norms["query_norm"] = norms["key_norm"] = ("rms", self.eps)
+        if self.norm_type is not None:
+            kind: Literal["layer", "rms"] = "rms" if self.norm_type.startswith("RMS") else "layer"
+            norms["pre_norm"] = (kind, self.eps)
+            norms["final_norm"] = ("rms" if flag("final_rms", False) else kind, self.eps)
+        return Settings(
+            positions=self._rotary() if self.positions == "rotary" else None,
+            norms=norms,
             scale_squared=self._scale_squared(index),
-            causal=a.causal,
-            final_norm=self._stream_norm("ln_final", rms=config.flag("final_rms", False)),
-            unembedding=np.ascontiguousarray(read("unembed.W_U", (d, self.vocabulary_out)).T),
-            unembedding_bias=read("unembed.b_U", (self.vocabulary_out,)),
+            causal=self.architecture.causal,
         )
+
+    def _rotary(self) -> Rotary:
+        dims = None if self.config.get("rotary_dim") is None else self.config.integer("rotary_dim")
+        adjacent = self.config.flag("rotary_adjacent_pairs", False)
+        return Rotary(self.config.number("rotary_base", 10000), "adjacent" if adjacent else "half", dims)
 
     def _scale_squared(self, index: int) -> Fraction:
         """1 / attn_scale², where the float nearest to the root of d_head stands for that root itself."""

@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from tokendemo_formal.numbers.base import Array, Exact, Log, Numbers
 
 
+def _expanded_log(x: sympy.Expr) -> sympy.Expr:
+    # Into logarithms of primes: log(6) and log(2) + log(3) are one number and shall look the same, so that they cancel.
+    return sympy.expand_log(sympy.log(x), factor=True)
+
+
 def _element(value: Any) -> sympy.Expr:
     if isinstance(value, sympy.Expr):
         return value
     if isinstance(value, Log):
-        return sympy.expand_log(sympy.log(_element(value.of)))
+        return _expanded_log(_element(value.of))
     exact = Fraction(value) if isinstance(value, (int, float, Fraction)) else Fraction(value.item())
     return sympy.Rational(exact.numerator, exact.denominator)
 
 
 _array = np.frompyfunc(_element, 1, 1)
 _exp = np.frompyfunc(lambda x: sympy.exp(x), 1, 1)
-# expand: log(9) and 2 log(3) are the same number and shall look the same
-_log = np.frompyfunc(lambda x: sympy.expand_log(sympy.log(x)), 1, 1)
+_log = np.frompyfunc(_expanded_log, 1, 1)
 _sqrt = np.frompyfunc(lambda x: sympy.sqrt(x), 1, 1)
 _sin = np.frompyfunc(lambda x: sympy.sin(x), 1, 1)
 _cos = np.frompyfunc(lambda x: sympy.cos(x), 1, 1)

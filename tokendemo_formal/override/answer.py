@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tokendemo_formal.override.proof import Section
 from tokendemo_formal.override.question import Ask, Engine, Verdict
 
 
@@ -49,6 +50,7 @@ class Answer:
         seconds: by phase: ``tables``, ``search``.
         rigour: what a reader has to trust.
         notes: sentences to be read with the answer.
+        proof: where asked for, what a certificate of the refusals is written from.
     """
 
     ask: Ask
@@ -65,3 +67,4 @@ class Answer:
     seconds: Mapping[str, float] = field(default_factory=dict)
     rigour: str = ""
     notes: tuple[str, ...] = ()
+    proof: tuple[Section, ...] = field(default=(), repr=False)

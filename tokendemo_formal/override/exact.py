@@ -9,11 +9,11 @@ from fractions import Fraction
 import flint
 import numpy as np
 
-from tokendemo_formal.attention import Computation, fold, project
+from tokendemo_formal.attention import Computation, Reading, fold, project
 from tokendemo_formal.numbers.balls import BALLS, ball, endpoints, precision
 from tokendemo_formal.numbers.base import Array
 from tokendemo_formal.override.question import Question
-from tokendemo_formal.override.reading import constant_of, read, votes_of
+from tokendemo_formal.override.reading import constant_of, final_norm, read, votes_of
 from tokendemo_formal.override.ties import is_tie
 
 PRECISIONS = (64, 128, 256, 512, 1024)
@@ -48,6 +48,12 @@ class ExactGain:
     def __init__(self, question: Question) -> None:
         self.question = question
         self._computations: dict[int, Computation] = {}
+        self._readings: dict[tuple[int, int, int, bool], Reading] = {}
+
+    def computation(self, bits: int) -> Computation:
+        """The layer in balls of that working precision."""
+        exact = self.question.layer.embedding.dtype != object  # floats convert without rounding: they serve all
+        return self._computations.setdefault(0 if exact else bits, Computation(self.question.layer, BALLS))
 
     def gain(self, prompt: Sequence[int], reader: int, bits: int) -> flint.arb:
         """A ball around the gain of a prompt of token ids, read at position ``reader``."""
@@ -57,13 +63,6 @@ class ExactGain:
     def bounds(self, prompt: Sequence[int], reader: int, bits: int = PRECISIONS[0]) -> tuple[Fraction, Fraction]:
         """Rational bounds of the gain."""
         return endpoints(self.gain(prompt, reader, bits))
-
-    def decompose(self, prompt: Sequence[int], reader: int, bits: int) -> Decomposition:
-        """The gain and its parts, in balls of that working precision."""
-        with precision(bits):
-            if bits not in self._computations:
-                self._computations[bits] = Computation(self.question.layer, BALLS)
-            return decompose(self._computations[bits], self.question, prompt, reader)
 
     def above(self, prompt: Sequence[int], reader: int, target: float = 0.0) -> bool | None:
         """Is the gain greater than the target? None: not decided at the highest precision (a tie, or nearly one)."""
@@ -77,25 +76,34 @@ class ExactGain:
                     return False
         return False if is_tie(self.question, prompt, reader, Fraction(target)) else None
 
+    def decompose(self, prompt: Sequence[int], reader: int, bits: int) -> Decomposition:
+        """The gain and its parts, in balls of that working precision."""
+        layer, readout = self.question.layer, self.question.readout
+        with precision(bits):
+            raw = self.computation(bits).rows(prompt, range(len(prompt)))
+            visible = [p for p in range(len(prompt)) if layer.sees(reader, p)]
+            reading = self._reading(prompt[reader], reader, bits, whole=False)
+            scores, readouts = votes_of(reading, raw, visible)
+            weights = layer.normaliser(BALLS, scores)
+            direct = reading.direct()[0]
+            norm = final_norm(self.question)
+            if norm is None:
+                constant = constant_of(BALLS, readout)
+                gain = direct + BALLS.sum((weights * readouts).reshape(-1), 0) + constant
+                return Decomposition(weights, readouts, direct + constant, gain)
+            full = self._reading(prompt[reader], reader, bits, whole=True)
+            votes = [full.votes(raw[p : p + 1], p) for p in visible]
+            stream = full.total(scores, BALLS.stack([r[0] for _, r in votes]))
+            plain = (BALLS.constant(readout.toward) - BALLS.constant(readout.against)).reshape(-1, 1)
+            gain = project(BALLS, fold(BALLS, norm, plain, None), stream.reshape(1, -1))[0, 0]
+            return Decomposition(weights, readouts, direct, gain + constant_of(BALLS, readout))
 
-def decompose(computation: Computation, question: Question, prompt: Sequence[int], reader: int) -> Decomposition:
-    """The gain of a prompt in any kind of number that can evaluate the layer."""
-    numbers, layer = computation.numbers, computation.layer
-    raw = computation.rows(prompt, range(len(prompt)))
-    direction, constant = read(numbers, question)
-    reading = computation.reading(raw[reader : reader + 1], reader, direction)
-    visible = [p for p in range(len(prompt)) if layer.sees(reader, p)]
-    scores, readouts = votes_of(reading, raw, visible)
-    weights = layer.normaliser(numbers, scores)
-    direct = reading.direct()[0]
-    total = direct + numbers.sum(numbers.sum(weights * readouts, 0), 0)
-    norm = layer.final_norm
-    if question.readout.final_norm and norm is not None:
-        identity = numbers.constant(np.eye(layer.width))
-        full = computation.reading(raw[reader : reader + 1], reader, identity)
-        votes = [full.votes(raw[p : p + 1], p) for p in visible]
-        stream = full.total(numbers.stack([s[0] for s, _ in votes]), numbers.stack([r[0] for _, r in votes]))
-        plain = (numbers.constant(question.readout.toward) - numbers.constant(question.readout.against)).reshape(-1, 1)
-        gain = project(numbers, fold(numbers, norm, plain, None), stream.reshape(1, -1))[0, 0]
-        return Decomposition(weights, readouts, direct, gain + constant_of(numbers, question.readout))
-    return Decomposition(weights, readouts, direct + constant, total + constant)
+    def _reading(self, token: int, position: int, bits: int, whole: bool) -> Reading:
+        """The layer as seen from a reader, in the margin's direction or (``whole``) in all."""
+        key = (token, position, bits, whole)
+        if key not in self._readings:
+            computation = self.computation(bits)
+            direction = BALLS.constant(np.eye(self.question.layer.width)) if whole else read(BALLS, self.question)[0]
+            raw = computation.rows([token], [position])
+            self._readings[key] = computation.reading(raw, position, direction)
+        return self._readings[key]

@@ -1,17 +1,12 @@
 """Exact search over several heads: bound, filter, branch.
 
-For candidate sets C_i, any c in R^H, L_h <= D_h <= U_h over them and φ_h(z) = max(z / L_h, z / U_h):
+The bound is that of :mod:`tokendemo_formal.override.bound`. It is convex in c, and its c is found by a few Polyak steps
+(B. Polyak, "Minimization of unsmooth functionals", 1969). Tokens that the bound puts out of reach of the target are
+dropped (filter): sets collapse, the denominators' ranges tighten, and so on; what stays open is split in two (branch),
+the most promising first.
 
-    f <= direct + Σ_h c_h + Σ_h φ_h(A_h - c_h B_h)
-         + Σ_i max_{t in C_i} Σ_h φ_h(a_{h,i}(t) - c_h b_{h,i}(t))                                      (leaf bound)
-
-because N_h / D_h = c_h + (N_h - c_h D_h) / D_h. It is convex in c, separable over slots, and exact where every C_i is
-a single token. A token whose own term lies so far below its slot's largest that the whole bound falls to the target
-can't be in any assignment above the target: it is dropped (filter). Sets collapse, L and U tighten, and so on; what
-stays open is split in two (branch).
-
-Every bound is an upper bound of the exact one, rounding included (:mod:`tokendemo_formal.override.tables` says how), so
-"refuted" is a proof. A candidate above the target is only a proposal: the caller confirms it in balls.
+"Refuted" is a proof: all bounds hold with their rounding. A candidate above the target is only a proposal, which the
+caller confirms in balls.
 """
 
 from __future__ import annotations
@@ -19,24 +14,28 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokendemo_formal.numbers.enclosures import UNIT
+from tokendemo_formal.override.bound import MOST_JOINT, Bound, Candidates, evaluate, gather, looseness
 from tokendemo_formal.override.outcome import Assignment, Confirm, Limits, Outcome
-from tokendemo_formal.override.tables import Floats, Problem, SlotTable
+from tokendemo_formal.override.proof import Columns, Exact, Filter, Leaf, Split, Trace
+from tokendemo_formal.override.tables import Floats, Problem
 
-Columns: TypeAlias = NDArray[np.int64]
-_UNDERFLOW = 2.0**-1000
-"""Added to every bound: far more than all underflows of its evaluation, in the search's range, can lose."""
-
-_ROOT_STEPS = 40
-_NODE_STEPS = 12
+_ROOT_STEPS = 16
+_NODE_STEPS = 8
 _RESTARTS = 12
+_JOINT_BUDGET = 2**18
+"""Sums that one bound may cost: candidates times choices of w."""
+
+_ASCENTS = 16
+"""Nodes whose candidates are improved by ascent; later only every sixteenth's are."""
+_WORTH_A_ROUND = 0.8
+"""Another round of bounding is worth its while where a filter left less than this part of the candidates."""
 
 
 @dataclass
@@ -44,42 +43,7 @@ class _Node:
     sets: list[Columns]
     c: Floats
     bound: float
-
-
-@dataclass
-class _Slots:
-    """The tables of a node's candidate sets, and the denominators' range over them."""
-
-    tables: list[SlotTable]
-    lower: Floats
-    upper: Floats
-
-    @property
-    def inverse(self) -> tuple[Floats, Floats]:
-        """1/L rounded up and 1/U rounded down."""
-        return np.nextafter(1.0 / self.lower, np.inf), np.nextafter(1.0 / self.upper, 0.0)
-
-
-@dataclass
-class _Bound:
-    total: float
-    terms: list[Floats]
-    largest: list[float]
-    best: Assignment
-    slope: Floats
-
-    def others(self, slot: int) -> list[float]:
-        return self.largest[:slot] + self.largest[slot + 1 :]
-
-
-def _sum_up(parts: list[float]) -> float:
-    """At least the exact sum; infinity where a part is infinite or not a number."""
-    if not all(map(math.isfinite, parts)):
-        return math.inf
-    try:
-        return math.nextafter(math.fsum(parts), math.inf)
-    except OverflowError:
-        return math.inf
+    trace: Trace
 
 
 def _quiet() -> np.errstate:
@@ -95,6 +59,9 @@ class Search:
         problem: the tables.
         confirm: decides candidates exactly, against ``target``.
         target: what f has to exceed.
+
+    Attributes:
+        trace: how the root was closed; complete once the outcome is "refuted".
     """
 
     def __init__(self, problem: Problem, confirm: Confirm, target: float = 0.0) -> None:
@@ -106,11 +73,12 @@ class Search:
         self.best_assignment: Assignment | None = None
         self._undecided: Assignment | None = None
         self._verdicts: dict[Assignment, bool | None] = {}
+        self.trace: Trace = []
         self._order = itertools.count()
         self._open: list[tuple[float, int, _Node]] = []
         sets = [np.arange(slot.a.shape[1]) for slot in problem.slots]
         with _quiet():
-            self._push(_Node(sets, self._first_guess(sets), math.inf))
+            self._push(_Node(sets, self._first_guess(sets), math.inf, self.trace))
 
     @property
     def open_nodes(self) -> int:
@@ -136,8 +104,6 @@ class Search:
             if self.nodes >= limits.nodes or limits.over:
                 return self._outcome("gave-up")
             _, _, node = heapq.heappop(self._open)
-            if node.bound <= self.target:
-                continue
             self.nodes += 1
             found = self._expand(node)
             if watch:
@@ -157,91 +123,59 @@ class Search:
         steps = _ROOT_STEPS if self.nodes == 1 else _NODE_STEPS
         while True:
             before = sum(len(s) for s in node.sets)
-            slots = self._gather(node.sets)
-            bound, found = self._minimise(node, slots, steps)
+            bound, found = self._minimise(node, gather(self.problem, node.sets), steps)
             if found is not None:
                 return found
             node.bound = min(node.bound, bound.total)
-            if node.bound <= self.target:
+            sets = self._filtered(node.sets, bound)
+            if bound.total <= self.target or any(len(s) == 0 for s in sets):
+                node.trace.append(Leaf(bound.c, bound.joint))
                 return None
             if before == len(node.sets):
                 return self._single(node)
-            node.sets = self._filtered(node.sets, bound)
-            if any(len(s) == 0 for s in node.sets):
-                return None
-            after = sum(len(s) for s in node.sets)
-            if after == len(node.sets):
-                continue
-            if after > 0.8 * before:
+            after = sum(len(s) for s in sets)
+            if after < before:
+                node.trace.append(Filter(bound.c, bound.joint))
+                node.sets = sets
+            if after > len(sets) and after > _WORTH_A_ROUND * before:
                 break
         if self.nodes == 1:
             found = self._restart(node.sets)
             if found is not None:
                 return found
-        for sets in self._split(node.sets, bound):
-            self._push(_Node(sets, node.c, node.bound))
+        self._branch(node)
         return None
 
-    def _gather(self, sets: list[Columns]) -> _Slots:
-        problem = self.problem
-        tables = []
-        lower = problem.template.b[:, 0].copy()
-        upper = lower.copy()
-        for slot, columns in zip(problem.slots, sets, strict=True):
-            whole = len(columns) == slot.a.shape[1]
-            table = slot if whole else SlotTable(slot.a[:, columns], slot.b[:, columns])
-            tables.append(table)
-            lower += table.b.min(axis=1)
-            upper += table.b.max(axis=1)
-        # Each sum of m + 1 positive midpoints is off by its rounding and by the midpoints' own errors.
-        count = len(sets) + 1
-        slack = problem.relative + 2 * (count + 2) * UNIT
-        lower = np.maximum(lower * (1 - 2 * slack) - 2 * count * problem.absolute, 0.0)
-        upper = upper * (1 + 2 * slack) + 2 * count * problem.absolute
-        return _Slots(tables, lower, upper)
+    def _branch(self, node: _Node) -> None:
+        slot, inside = self._split(node.sets)
+        columns = node.sets[slot]
+        split = Split(slot, columns[inside], [], [])
+        node.trace.append(split)
+        for half, trace in ((columns[inside], split.first), (columns[~inside], split.second)):
+            sets = [*node.sets[:slot], half, *node.sets[slot + 1 :]]
+            self._push(_Node(sets, node.c, node.bound, trace))
 
-    def _evaluate(self, slots: _Slots, c: Floats) -> _Bound:
-        over, under = slots.inverse
-        problem = self.problem
-        minus = -c[:, None]
-        z = problem.template.a[:, 0] - c * problem.template.b[:, 0]
-        weights = np.where(z > 0, over, under)
-        parts = [problem.direct, _UNDERFLOW, *c.tolist(), *(z * weights).tolist()]
-        slope = 1.0 - weights * problem.template.b[:, 0]
-        terms, largest, best = [], [], []
-        for table in slots.tables:
-            gaps = table.b * minus
-            gaps += table.a
-            scaled = gaps * over[:, None]
-            gaps *= under[:, None]
-            np.maximum(scaled, gaps, out=scaled)
-            term = scaled.sum(axis=0)
-            column = int(term.argmax())
-            terms.append(term)
-            largest.append(float(term[column]))
-            best.append(column)
-            z = table.a[:, column] - c * table.b[:, column]
-            slope = slope - np.where(z > 0, over, under) * table.b[:, column]
-        return _Bound(_sum_up(parts + largest), terms, largest, tuple(best), slope)
-
-    def _minimise(self, node: _Node, slots: _Slots, steps: int) -> tuple[_Bound, Assignment | None]:
+    def _minimise(self, node: _Node, candidates: Candidates, steps: int) -> tuple[Bound, Assignment | None]:
         """Polyak steps on the convex bound from the node's c; leaves the best c in the node.
 
         Each step's maximisers are an assignment: it is improved, and tried where it looks good enough.
         """
         limit = self.problem.limit
         c = np.clip(node.c, -limit, limit)
-        best: _Bound | None = None
+        best: Bound | None = None
+        joint = self._joint(candidates, c)
         factor = 1.0
         for step in range(steps):
-            bound = self._evaluate(slots, c)
+            bound = evaluate(self.problem, candidates, c, joint)
             if best is None or bound.total < best.total:
                 best, node.c = bound, c
                 if bound.total <= self.target:
                     break
             elif step > 4:
                 factor *= 0.7
-            found = self._propose(node.sets, bound.best, improve=step % 8 == 0)
+            found = self._propose(
+                node.sets, bound.best, improve=step % 8 == 0 and (self.nodes < _ASCENTS or self.nodes % 16 == 0)
+            )
             if found is not None:
                 return best, found
             square = float(bound.slope @ bound.slope)
@@ -255,26 +189,24 @@ class Search:
         assert best is not None
         return best, None
 
-    def _filtered(self, sets: list[Columns], bound: _Bound) -> list[Columns]:
-        """Without the tokens whose best completion stays at or below the target."""
-        if not math.isfinite(bound.total):
-            return sets
-        rest = bound.total  # >= direct + Σ c + template + Σ largest, all exact
-        out = []
-        for columns, term, largest in zip(sets, bound.terms, bound.largest, strict=True):
-            # term + (rest - largest) <= target, with the right side rounded down twice
-            others = math.nextafter(rest - largest, math.inf)
-            allowed = math.nextafter(self.target - others, -math.inf)
-            out.append(columns[term > allowed])
-        return out
+    def _joint(self, candidates: Candidates, c: Floats) -> tuple[int, ...]:
+        """The heads worth bounding jointly, as many as the candidates' number leaves affordable."""
+        size = sum(table.a.shape[1] for table in candidates.tables)
+        count = min(int(math.log2(max(_JOINT_BUDGET / size, 1))), MOST_JOINT, self.problem.heads)
+        order = np.argsort(-looseness(self.problem, candidates, c), kind="stable")
+        return tuple(sorted(int(h) for h in order[:count]))
 
-    def _split(self, sets: list[Columns], bound: _Bound) -> Iterator[list[Columns]]:
-        """Two halves of the set whose denominators vary most, in the head where they do."""
+    def _filtered(self, sets: list[Columns], bound: Bound) -> list[Columns]:
+        """Without the tokens that the bound puts out of reach of the target."""
+        return [s[reached > self.target] for s, reached in zip(sets, bound.completions, strict=True)]
+
+    def _split(self, sets: list[Columns]) -> tuple[int, NDArray[np.bool_]]:
+        """The slot whose denominators vary most, in the head where they do; a mask of its smaller half."""
         problem = self.problem
-        slots = self._gather(sets)
-        lower = np.maximum(slots.lower, 1e-300)
+        candidates = gather(problem, sets)
+        lower = np.maximum(candidates.lower, 1e-300)
         best, choice = -1.0, (0, 0)
-        for i, table in enumerate(slots.tables):
+        for i, table in enumerate(candidates.tables):
             if len(sets[i]) > 1:
                 spread = (table.b.max(axis=1) - table.b.min(axis=1)) / lower
                 head = int(spread.argmax())
@@ -288,11 +220,11 @@ class Search:
             order = np.argsort(b, kind="stable")
             upper = np.zeros(len(b), dtype=bool)
             upper[order[len(b) // 2 :]] = True
-        for half in (sets[i][upper], sets[i][~upper]):
-            yield [*sets[:i], half, *sets[i + 1 :]]
+        return i, upper if 2 * int(upper.sum()) <= len(b) else ~upper
 
     def _single(self, node: _Node) -> Assignment | None:
         """A node of one assignment that the bound could not refute: decide it exactly."""
+        node.trace.append(Exact())
         assignment = tuple(int(s[0]) for s in node.sets)
         verdict = self._confirmed(assignment)
         if verdict is None:

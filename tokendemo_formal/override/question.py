@@ -27,6 +27,8 @@ class Readout:
         toward_bias, against_bias: what the unembedding adds to the two logits.
         threshold: exact.
         final_norm: whether the layer's final norm stands between the stream and the rows.
+        rows: which rows of the model's readout these are, (toward, against), where they are such; certificates name
+            them.
     """
 
     toward: Weights
@@ -35,6 +37,7 @@ class Readout:
     against_bias: float = 0.0
     threshold: Fraction = Fraction(0)
     final_norm: bool = False
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

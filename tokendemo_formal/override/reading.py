@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,13 +56,16 @@ class LinearReading:
         direction: (d, 1).
         constant: scalar.
         target: what the linear function is compared with.
-        exact: gain > asked target ⇔ <direction, z> + constant > target; otherwise only ⇒.
+        kind: ``plain``: the gain itself; ``folded``: of its sign; ``tangent``, ``deviation``: above it. So
+            gain > asked target ⇔ <direction, z> + constant > target for the first two, and ⇒ for the others.
+        point: of a tangent, e.
     """
 
     direction: Array
     constant: Array
     target: float
-    exact: bool
+    kind: Literal["plain", "folded", "tangent", "deviation"]
+    point: tuple[float, ...] = ()
 
 
 def final_norm(question: Question) -> Norm | None:
@@ -87,10 +91,10 @@ def plain_reading(question: Question, target: float) -> LinearReading | None:
     """
     if final_norm(question) is None:
         direction, constant = read(BALLS, question)
-        return LinearReading(direction, constant, target, exact=True)
+        return LinearReading(direction, constant, target, "plain")
     if norm_offset(question) == Fraction(target):
         direction, _ = read(BALLS, question)
-        return LinearReading(direction, ball(0), 0.0, exact=True)
+        return LinearReading(direction, ball(0), 0.0, "folded")
     return None
 
 
@@ -117,7 +121,7 @@ def tangent_reading(
     direction, _ = read(BALLS, question)
     kappa = Fraction(target) - norm_offset(question)
     if kappa <= 0:
-        return LinearReading(direction, ball(-kappa) * ball(largest_deviation), 0.0, exact=False)
+        return LinearReading(direction, ball(-kappa) * ball(largest_deviation), 0.0, "deviation")
     d = len(stream)
     centred = stream - stream.mean() if norm.centred else stream
     point = np.append(centred / np.sqrt(d), np.sqrt(norm.eps))
@@ -127,4 +131,6 @@ def tangent_reading(
     if norm.centred:
         e = e - BALLS.sum(e, 0).reshape(1, 1) / ball(d)
     constant = ball(kappa) * ball(float(point[-1])) * ball(norm.eps).sqrt()
-    return LinearReading(direction - e * (ball(kappa) / ball(d).sqrt()), -constant, 0.0, exact=False)
+    return LinearReading(
+        direction - e * (ball(kappa) / ball(d).sqrt()), -constant, 0.0, "tangent", tuple(point.tolist())
+    )

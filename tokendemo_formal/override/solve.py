@@ -21,6 +21,7 @@ from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.exact import PRECISIONS, ExactGain
 from tokendemo_formal.override.many_heads import Search
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
+from tokendemo_formal.override.proof import Exact, Section
 from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm, norm_offset, plain_reading, tangent_reading
 from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, TableBuilder, assemble
@@ -52,6 +53,7 @@ def solve(
     time_limit: float | None = None,
     node_limit: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    certify: bool = False,
 ) -> Answer:
     """Answer a question about one attention layer.
 
@@ -63,7 +65,8 @@ def solve(
         tolerance: of ``"maximum"``: the proved upper bound is at most this far above the witness.
         time_limit: seconds, for all lengths together; None: no limit.
         node_limit: search nodes (solver calls, assignments) for each decision; None: no limit.
-        progress: called now and then while a search runs.
+        progress: called after every node of a search.
+        certify: keep what a certificate is written from, in ``Answer.proof``; for the engine ``"search"``.
 
     Returns:
         The answer. ``override`` always comes with a witness, confirmed in ball arithmetic from the stored weights.
@@ -82,14 +85,23 @@ def solve(
         nodes=math.inf if node_limit is None else node_limit,
         deadline=math.inf if time_limit is None else time.monotonic() + time_limit,
     )
-    run = _Run(question, engine, limits, progress)
+    if certify and engine != "search":
+        raise InputError(f"certificates come from engine search; found engine {engine}")
+    run = _Run(question, engine, limits, progress, certify)
     if ask == "exists":
         answer = run.exists()
     elif ask == "minimum":
         answer = run.minimum()
     else:
         answer = run.maximum(tolerance)
-    return replace(answer, seconds=run.clock.seconds, nodes=run.nodes, rigour=_RIGOUR[engine], notes=tuple(run.notes))
+    return replace(
+        answer,
+        seconds=run.clock.seconds,
+        nodes=run.nodes,
+        rigour=_RIGOUR[engine],
+        notes=tuple(run.notes),
+        proof=tuple(run.sections),
+    )
 
 
 _RIGOUR = {
@@ -114,7 +126,12 @@ class _Run:
     """One call of :func:`solve`."""
 
     def __init__(
-        self, question: Question, engine: Engine, limits: Limits, progress: Callable[[Progress], None] | None
+        self,
+        question: Question,
+        engine: Engine,
+        limits: Limits,
+        progress: Callable[[Progress], None] | None,
+        certify: bool,
     ) -> None:
         self.question = question
         self.engine = engine
@@ -124,6 +141,9 @@ class _Run:
         self.clock = _Clock()
         self.nodes = 0
         self.notes: list[str] = []
+        self.certify = certify
+        self.sections: list[Section] = []
+        self.reader_token: int | None = None
         self._builder: TableBuilder | None = None
 
     # The three questions
@@ -187,6 +207,8 @@ class _Run:
         """
         if not prompt.slots:
             verdict = self._above(prompt, (), target)
+            if verdict is False and self.certify:
+                self.sections.append(Section(0, target, self._linear(prompt, target, None), [Exact()]))
             kind = {True: "found", False: "refuted", None: "gave-up"}[verdict]
             return Outcome(kind, () if verdict else None, undecided=() if verdict is None else None)  # type: ignore[arg-type]
         if prompt.tokens[prompt.reader] is not None:
@@ -208,6 +230,7 @@ class _Run:
             tokens = list(prompt.tokens)
             tokens[prompt.reader] = token
             fixed = Prompt(tuple(tokens), prompt.reader)
+            self.reader_token = token
 
             def whole(rest: Assignment, column: int = column) -> Assignment:
                 return (*rest[:at], column, *rest[at:])
@@ -217,6 +240,8 @@ class _Run:
                 outcome = self._decide_read(fixed, prompt, target, whole, rest)
             else:
                 verdict = self._above(prompt, (column,), target)
+                if verdict is False and self.certify:
+                    self.sections.append(Section(1, target, self._linear(fixed, target, None), [Exact()], token))
                 outcome = Outcome("found", ()) if verdict else Outcome("gave-up" if verdict is None else "refuted")
             self._builder = None  # tables of one reader token are of no use to the next
             if outcome.kind == "found":
@@ -252,22 +277,32 @@ class _Run:
 
                 outcome = z3_engine.decide(enclosed, confirm, linear.target, self.limits)
             else:
-                outcome = self._search(enclosed, confirm, linear.target, len(asked.slots))
+                outcome = self._search(enclosed, confirm, linear, asked, target)
         finally:
             self.clock.timed("search", began)
         self.nodes += outcome.nodes
         return outcome
 
     def _search(
-        self, enclosed: Enclosed, confirm: Callable[[Assignment], bool | None], target: float, slots: int
+        self,
+        enclosed: Enclosed,
+        confirm: Callable[[Assignment], bool | None],
+        linear: LinearReading,
+        asked: Prompt,
+        target: float,
     ) -> Outcome:
         problem = assemble(enclosed)
-        if problem.heads == 1:
-            outcome = one_head.decide(problem, confirm, target)
+        slots = len(asked.slots)
+        if problem.heads == 1 and not self.certify:  # certificates have one kind of proof, whatever the heads
+            outcome = one_head.decide(problem, confirm, linear.target)
             if outcome is not None:
                 return outcome
-        search = Search(problem, confirm, target)
-        return search.run(self.limits, self._watch(slots))
+        search = Search(problem, confirm, linear.target)
+        outcome = search.run(self.limits, self._watch(slots))
+        if outcome.kind == "refuted" and self.certify:
+            reader_token = self.reader_token if asked.tokens[asked.reader] is None else None
+            self.sections.append(Section(slots, target, linear, search.trace, reader_token))
+        return outcome
 
     def _watch(self, slots: int) -> Callable[[Search], None] | None:
         report = self.progress
@@ -287,20 +322,24 @@ class _Run:
     # Tables
 
     def _enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
+        linear = self._linear(prompt, target, start)
+        if linear.kind in ("tangent", "deviation"):
+            return linear, TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS)).enclosed(prompt)
+        if self._builder is None:
+            self._builder = TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS))
+        return linear, self._builder.enclosed(prompt)
+
+    def _linear(self, prompt: Prompt, target: float, start: Assignment | None) -> LinearReading:
         with precision(FOLD_BITS):
             linear = plain_reading(self.question, target)
-        if linear is None:
-            self.notes[:] = [_NORM_NOTE]
-            first = start if start is not None else (0,) * len(prompt.slots)
-            stream = self._stream(prompt, first)
-            above = norm_offset(self.question) > Fraction(target)
-            deviation = self._largest_deviation(prompt) if above else math.inf
-            with precision(FOLD_BITS):
-                linear = tangent_reading(self.question, target, stream, deviation)
-            return linear, TableBuilder(self.question, linear).enclosed(prompt)
-        if self._builder is None:
-            self._builder = TableBuilder(self.question, linear)
-        return linear, self._builder.enclosed(prompt)
+        if linear is not None:
+            return linear
+        self.notes[:] = [_NORM_NOTE]
+        first = start if start is not None else (0,) * len(prompt.slots)
+        above = norm_offset(self.question) > Fraction(target)
+        deviation = self._largest_deviation(prompt) if above else math.inf
+        with precision(FOLD_BITS):
+            return tangent_reading(self.question, target, self._stream(prompt, first), deviation)
 
     def _stream(self, prompt: Prompt, assignment: Assignment) -> Floats:
         """(d,) the residual stream at the reader, in floats: only a place to be tangent at."""

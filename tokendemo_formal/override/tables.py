@@ -133,13 +133,14 @@ class TableBuilder:
     Args:
         question: what is asked; its ``slots`` plays no part.
         reading: the linear reading of the residual stream.
+        balls: the layer in balls, if there is one already.
     """
 
-    def __init__(self, question: Question, reading: LinearReading) -> None:
+    def __init__(self, question: Question, reading: LinearReading, balls: Computation | None = None) -> None:
         self.question = question
         self.linear = reading
         self.computation = Computation(question.layer, ENCLOSURES)
-        self._balls = Computation(question.layer, BALLS)
+        self._balls = Computation(question.layer, BALLS) if balls is None else balls
         ids = question.vocabulary_array
         rows = np.asarray(question.layer.embedding, dtype=np.float64)
         self._table = Table(rows if np.array_equal(ids, np.arange(len(rows))) else rows[ids])

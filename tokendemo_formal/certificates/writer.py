@@ -1,0 +1,220 @@
+"""Answers to certificates, in the format of docs/certificates.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokendemo_formal.attention import Alibi, Layer, Learned, Rotary, Sinusoidal, softmax
+from tokendemo_formal.errors import InputError, UnsupportedError
+from tokendemo_formal.override.answer import Answer
+from tokendemo_formal.override.proof import Exact, Filter, Leaf, Section, Split, Trace
+from tokendemo_formal.override.question import Question
+
+NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
+
+
+def write_certificate(
+    path: str | Path, question: Question, answer: Answer, files: Mapping[str, str], tensors: Mapping[str, str]
+) -> int:
+    """Write the certificate of an answer that was computed with ``certify=True``. The file appears whole or not at all.
+
+    Args:
+        path: where to; a file there is replaced.
+        question: what was asked; its readout names rows of the model.
+        answer: with a verdict; its ``proof`` holds the refusals.
+        files: name → SHA-256 of the model's files.
+        tensors: role → where its numbers lie.
+
+    Returns:
+        The number of bytes written.
+
+    Raises:
+        InputError: where the answer has no certificate (it gave up, or was computed without one).
+        UnsupportedError: for a layer that the format can't describe.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            for line in lines(question, answer, files, tensors):
+                file.write(line + "\n")
+        whole = Path(name)
+        whole.chmod(0o644)
+        size = whole.stat().st_size
+        whole.replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return size
+
+
+def lines(question: Question, answer: Answer, files: Mapping[str, str], tensors: Mapping[str, str]) -> Iterator[str]:
+    """The certificate's lines, without their ends."""
+    claim, sections = _claim(answer)
+    described = _line(_question(question, tensors))
+    manifest = "".join(f"{files[name]}  {name}\n" for name in sorted(files))
+    manifest += f"{hashlib.sha256(described.encode()).hexdigest()}  question\n"
+    header: dict[str, Any] = {
+        "format": "tokendemo-certificate",
+        "version": 1,
+        "words": _words(claim, answer),
+        "claim": claim,
+        "lengths": [*dict.fromkeys(section.slots for section in sections)],
+        "files": dict(sorted(files.items())),
+        "hash": hashlib.sha256(manifest.encode()).hexdigest(),
+    }
+    if answer.assignment is not None:
+        assert answer.margin is not None
+        header["witness"] = list(answer.assignment)
+        header["low"] = str(answer.margin.low)
+        header["high"] = str(answer.upper if claim == "optimum" else answer.margin.high)
+    yield _line(header)
+    yield described
+    vocabulary = question.vocabulary_array
+    for section in sections:
+        yield _line(_section(section))
+        yield from (_line(node) for node in _nodes(section.trace, vocabulary))
+
+
+def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
+    if answer.verdict == "gave-up":
+        raise InputError("the search gave up, so there is nothing to certify; give it more time or nodes")
+    if answer.verdict == "optimum":
+        return "optimum", answer.proof[-1:] if answer.proof[-1].reader_token is None else _last_length(answer)
+    if answer.verdict == "override":
+        return ("override", ()) if answer.minimum is None else ("minimum", answer.proof)
+    if not answer.proof:
+        raise InputError("the answer was computed without its proof; ask for it with certify=True")
+    return "no-override", answer.proof
+
+
+def _last_length(answer: Answer) -> tuple[Section, ...]:
+    """The sections of the last decision, one for each reader token."""
+    bound = answer.proof[-1].bound
+    return tuple(section for section in answer.proof if section.bound == bound)
+
+
+def _words(claim: str, answer: Answer) -> str:
+    lengths = ", ".join(str(n) for n in answer.ruled_out)
+    if claim == "override":
+        return f"The {answer.slots} tokens given override."
+    if claim == "minimum":
+        refused = f", and none of length {lengths} does" if lengths else ""
+        return f"The {answer.slots} tokens given override{refused}."
+    if claim == "no-override":
+        return f"No assignment of length {lengths} overrides."
+    assert answer.margin is not None
+    assert answer.upper is not None
+    return (
+        f"The margin of the {answer.slots} tokens given is at least {float(answer.margin.low):.9f}, and none of their "
+        f"length exceeds {float(answer.upper):.9f}."
+    )
+
+
+def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
+    rows = question.readout.rows
+    if rows is None:
+        raise UnsupportedError("a certificate names the rows that are read; this question's are no rows of a model")
+    described: dict[str, Any] = {
+        "layer": _layer(question.layer),
+        "tensors": dict(tensors),
+        "before": list(question.before),
+        "after": list(question.after),
+        "reader": question.reader,
+        "vocabulary": _ranges(question.vocabulary),
+        "toward": rows[0],
+        "against": rows[1],
+        "threshold": str(question.readout.threshold),
+        "through_final_norm": question.readout.final_norm and question.layer.final_norm is not None,
+    }
+    if question.positions is not None:
+        described["positions"] = list(question.positions)
+    return described
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    if layer.normaliser is not softmax:
+        raise UnsupportedError("certificates are written for softmax attention only")
+    described: dict[str, Any] = {
+        "heads": layer.heads,
+        "groups": layer.groups,
+        "width": layer.width,
+        "causal": layer.causal,
+        "residual": layer.residual,
+        "scale_squared": str(Fraction(1, layer.wq.shape[2]) if layer.scale_squared is None else layer.scale_squared),
+        "temperature": float(layer.temperature).hex(),
+        "positions": "none",
+    }
+    positions = layer.positions
+    if isinstance(positions, Learned):
+        described["positions"] = "learned"
+    elif isinstance(positions, Alibi):
+        described["positions"] = "alibi"
+    elif isinstance(positions, Sinusoidal):
+        described |= {"positions": "sinusoidal", "base": float(positions.base).hex()}
+    elif isinstance(positions, Rotary):
+        dims = layer.wq.shape[2] if positions.dims is None else positions.dims
+        described |= {"positions": "rotary", "base": float(positions.base).hex()}
+        described |= {"pairing": positions.pairing, "dims": int(dims)}
+    for name in NORMS:
+        norm = getattr(layer, name)
+        if norm is not None:
+            described[name] = norm.kind
+            described[f"{name}.eps"] = float(norm.eps).hex()
+    return described
+
+
+def _ranges(ids: tuple[int, ...]) -> list[int]:
+    """Sorted ids as half-open ranges, [start, end, start, end, …]."""
+    ranges: list[int] = []
+    for token in sorted(ids):
+        if ranges and ranges[-1] == token:
+            ranges[-1] += 1
+        else:
+            ranges += [token, token + 1]
+    return ranges
+
+
+def _section(section: Section) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "section": section.slots,
+        "bound": float(section.bound).hex(),
+        "reading": section.reading.kind,
+    }
+    if section.reading.kind == "tangent":
+        described["tangent"] = [x.hex() for x in section.reading.point]
+    if section.reader_token is not None:
+        described["reader_token"] = section.reader_token
+    return described
+
+
+def _nodes(trace: Trace, vocabulary: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+    """A section's nodes in preorder."""
+    pending = [trace]
+    while pending:
+        for step in pending.pop():
+            if isinstance(step, (Filter, Leaf)):
+                kind = "filter" if isinstance(step, Filter) else "leaf"
+                node: dict[str, Any] = {"node": kind, "c": [x.hex() for x in step.c.tolist()]}
+                if step.joint:
+                    node["joint"] = list(step.joint)
+                yield node
+            elif isinstance(step, Exact):
+                yield {"node": "exact"}
+            elif isinstance(step, Split):
+                yield {"node": "split", "slot": step.slot, "tokens": sorted(vocabulary[step.columns].tolist())}
+                pending += [step.second, step.first]
+
+
+def _line(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

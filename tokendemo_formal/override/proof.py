@@ -1,0 +1,68 @@
+"""What a search leaves behind as proof: how each node was closed. Certificates are written from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokendemo_formal.override.reading import LinearReading
+
+Columns: TypeAlias = NDArray[np.int64]
+"""Indices into a question's vocabulary."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """The bound with this c and these joint heads is at or below the target."""
+
+    c: NDArray[np.float64]
+    joint: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The tokens that the filter drops with this c and these joint heads are gone."""
+
+    c: NDArray[np.float64]
+    joint: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """One assignment is left; it was decided in balls."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A slot's set was split into the columns given and the others."""
+
+    slot: int
+    columns: Columns
+    first: Trace
+    second: Trace
+
+
+Trace: TypeAlias = "list[Leaf | Filter | Exact | Split]"
+"""How a node was closed: filters, then a leaf, an exact decision or a split."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A proof that no assignment of one length has a gain above a bound.
+
+    Attributes:
+        slots: the length.
+        bound: the bound.
+        reading: the linear reading that was bounded.
+        trace: how the root was closed.
+        reader_token: the id that was tried in the reader's slot, where the reader stands in one.
+    """
+
+    slots: int
+    bound: float
+    reading: LinearReading
+    trace: Trace
+    reader_token: int | None = None
