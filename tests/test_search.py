@@ -18,6 +18,7 @@ from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override import brute_force, tables
+from tokendemo_formal.override.answer import Bounds
 from tokendemo_formal.override.bound import evaluate, gather
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.many_heads import Search
@@ -460,3 +461,23 @@ def test_problem_is_what_the_search_reads() -> None:
                 d = bottom[h] + b[0][i][h] + b[1][j][h]
                 assert Fraction(slots.lower[h]) <= d <= Fraction(slots.upper[h])
     assert isinstance(ENCLOSURES.constant(1.0), Enclosure)
+
+
+def test_margins_near_zero_keep_their_sign() -> None:
+    """A threshold 1e-25 below a gain: the margin's bounds, and their decimals, exclude 0."""
+    question = random_question(np.random.default_rng(0), 2, 4, 1)
+    prompt = question.prompt(1)
+    best = max(every_gain(question, 1).items(), key=lambda item: item[1])[0]
+    low, high = ExactGain(question).bounds(prompt.filled(best), prompt.reader)
+    assert high - low < 1e-9 * abs(low)
+    near = low - Fraction(1, 10**15)
+    tight = replace(question, readout=replace(question.readout, threshold=question.readout.threshold + near))
+    for engine in ("search", "z3", "brute-force"):
+        answer = solve(tight, engine=engine)  # type: ignore[arg-type]
+        assert answer.verdict == "override"
+        assert answer.margin is not None
+        assert 0 < answer.margin.low <= answer.margin.high
+        assert all(float(text) > 0 for text in answer.margin.decimals(6))
+    assert Bounds(Fraction(1, 3), Fraction(1, 2)).decimals(3) == ("0.333", "0.500")
+    assert Bounds(Fraction(-1, 3), Fraction(0)).decimals(3) == ("-0.334", "0.000")
+    assert Bounds(Fraction(1, 10**9), Fraction(1)).decimals(3) == ("0.00000000100", "1.00000000000")

@@ -18,7 +18,13 @@ class Bounds:
     high: Fraction
 
     def decimals(self, digits: int = 12) -> tuple[str, str]:
-        """Both ends as decimal strings, rounded outward to that many digits after the point."""
+        """Both ends as decimal strings, rounded outward to that many digits after the point.
+
+        More digits where fewer would round an end that is not 0 to 0: the sign is the verdict.
+        """
+        for end in (self.low, self.high):
+            if end != 0:
+                digits = max(digits, len(str(end.denominator // abs(end.numerator))) + 1)
         scale = 10**digits
         low = self.low.numerator * scale // self.low.denominator
         high = -(-self.high.numerator * scale // self.high.denominator)

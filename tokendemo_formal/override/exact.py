@@ -20,6 +20,9 @@ PRECISIONS = (64, 128, 256, 512, 1024)
 """Bits tried in turn until the sign is decided."""
 
 
+_NARROW = Fraction(1, 10**9)
+
+
 @dataclass(frozen=True)
 class Decomposition:
     """The gain of a prompt, taken apart; arrays of one kind of number.
@@ -60,9 +63,13 @@ class ExactGain:
         gain: flint.arb = self.decompose(prompt, reader, bits).gain
         return gain
 
-    def bounds(self, prompt: Sequence[int], reader: int, bits: int = PRECISIONS[0]) -> tuple[Fraction, Fraction]:
-        """Rational bounds of the gain."""
-        return endpoints(self.gain(prompt, reader, bits))
+    def bounds(self, prompt: Sequence[int], reader: int) -> tuple[Fraction, Fraction]:
+        """Rational bounds of the gain, narrow beside its own size (or, at the highest precision, as they are)."""
+        for bits in PRECISIONS:
+            low, high = endpoints(self.gain(prompt, reader, bits))
+            if high - low <= min(abs(low), abs(high)) * _NARROW:
+                break
+        return low, high
 
     def above(self, prompt: Sequence[int], reader: int, target: float = 0.0) -> bool | None:
         """Is the gain greater than the target? None: not decided at the highest precision (a tie, or nearly one)."""
