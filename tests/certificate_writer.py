@@ -256,25 +256,31 @@ def floats(question: Question, prompt: Prompt, bound: Fraction, reading: Line) -
     return Floats(float(view.direct()[0]) + constant, a, b, [terms[j] for j in prompt.slots])
 
 
-def evaluate(tables: Floats, sets: Sets, c: Any) -> tuple[float, list[Any], Any]:
-    """The bound, the terms of each slot and a subgradient; ``sets`` hold columns."""
+def evaluate(tables: Floats, sets: Sets, c: Any, joint: Sequence[int] = ()) -> tuple[float, list[Any], Any]:
+    """The bound, the most that each candidate of each slot reaches, and a subgradient; ``sets`` hold columns."""
     low = tables.b + sum((b[:, s].min(axis=1) for (_, b), s in zip(tables.slots, sets, strict=True)), 0)
     high = tables.b + sum((b[:, s].max(axis=1) for (_, b), s in zip(tables.slots, sets, strict=True)), 0)
+    best, reached = -np.inf, [np.full(len(s), -np.inf) for s in sets]
+    for choice in itertools.product((1 / low, 1 / high), repeat=len(joint)):
 
-    def phi(x: Any) -> Any:
-        return np.maximum(x.T / low, x.T / high).T
+        def factors(x: Any, choice: Any = choice) -> Any:
+            w = np.where(x > 0, 1 / low, 1 / high)
+            for h, chosen in zip(joint, choice, strict=True):
+                w[h] = chosen[h]
+            return w
 
-    fixed = tables.a - c * tables.b
-    total, slope, terms = tables.direct + c.sum() + phi(fixed).sum(), np.ones(len(c)), []
-    slope -= tables.b * np.where(fixed > 0, 1 / low, 1 / high)
-    for (a, b), s in zip(tables.slots, sets, strict=True):
-        x = a[:, s] - c[:, None] * b[:, s]
-        term = phi(x).sum(axis=0)
-        k = int(term.argmax())
-        slope -= b[:, s[k]] * np.where(x[:, k] > 0, 1 / low, 1 / high)
-        total += term[k]
-        terms.append(term)
-    return float(total), terms, slope
+        x = tables.a - c * tables.b
+        total, slope, terms = tables.direct + c.sum() + factors(x) @ x, 1 - tables.b * factors(x), []
+        for (a, b), s in zip(tables.slots, sets, strict=True):
+            xs = [a[:, t] - c * b[:, t] for t in s]
+            terms.append(np.array([factors(x) @ x for x in xs]))
+            k = int(terms[-1].argmax())
+            slope = slope - b[:, s[k]] * factors(xs[k])
+            total += terms[-1][k]
+        reached = [np.maximum(r, total - term.max() + term) for r, term in zip(reached, terms, strict=True)]
+        if total > best:
+            best, steepest = float(total), slope
+    return best, reached, steepest
 
 
 def best_c(tables: Floats, sets: Sets, steps: int) -> Any:
@@ -296,34 +302,35 @@ SLACK = 1e-9
 """What the floats are trusted to be off by, on these small layers."""
 
 
-def node(kind: str, c: Any) -> Line:
-    return {"node": kind, "c": [float(x).hex() for x in c]}
+def node(kind: str, c: Any, joint: Sequence[int] = ()) -> Line:
+    return {"node": kind, "c": [float(x).hex() for x in c]} | ({"joint": list(joint)} if joint else {})
 
 
 def singletons(tables: Floats, sets: Sets, ids: Sequence[int]) -> Iterator[Line]:
-    """A leaf at every assignment; each leaf is exact, whatever its c."""
+    """An exact node at every assignment."""
     for i, s in enumerate(sets):
         if len(s) > 1:
             yield {"node": "split", "slot": i, "tokens": [ids[s[0]]]}
             yield from singletons(tables, [*sets[:i], s[:1], *sets[i + 1 :]], ids)
             yield from singletons(tables, [*sets[:i], s[1:], *sets[i + 1 :]], ids)
             return
-    yield node("leaf", np.zeros(len(tables.a)))
+    yield {"node": "exact"}
 
 
 def searched(tables: Floats, sets: Sets, ids: Sequence[int]) -> Iterator[Line]:
-    """Bound, filter and split, with floats."""
+    """Bound, filter and split, with floats; where few candidates are left, some heads are joint."""
     c = best_c(tables, sets, 30)
-    total, terms, _ = evaluate(tables, sets, c)
-    if total < -SLACK or all(len(s) == 1 for s in sets):
-        yield node("leaf", c)
+    joint = list(range(min(len(c), 3))) if sum(map(len, sets)) <= 6 else []
+    total, reached, _ = evaluate(tables, sets, c, joint)
+    if total < -SLACK:
+        yield node("leaf", c, joint)
         return
-    kept = [
-        [t for t, x in zip(s, term, strict=True) if total - term.max() + x > -SLACK]
-        for s, term in zip(sets, terms, strict=True)
-    ]
+    if all(len(s) == 1 for s in sets):
+        yield {"node": "exact"}
+        return
+    kept = [[t for t, x in zip(s, most, strict=True) if x > -SLACK] for s, most in zip(sets, reached, strict=True)]
     if kept != sets:
-        yield node("filter", c)
+        yield node("filter", c, joint)
         yield from searched(tables, kept, ids)
         return
     i = max(range(len(sets)), key=lambda k: len(sets[k]))
@@ -352,12 +359,11 @@ def sections(question: Question, length: int, bound: Fraction, tree: Any = searc
 # Certificates ------------------------------------------------------------------------------------------------------
 
 
-def all_gains(question: Question, length: int, bits: int = 128) -> dict[tuple[int, ...], tuple[Fraction, Fraction]]:
+def all_gains(question: Question, length: int) -> dict[tuple[int, ...], tuple[Fraction, Fraction]]:
     """Rational bounds of every assignment's gain, from balls of the package's own evaluation."""
     prompt, gain = question.with_slots(length).prompt(length), ExactGain(question)
     return {
-        t: gain.bounds(prompt.filled(t), prompt.reader, bits)
-        for t in itertools.product(question.vocabulary, repeat=length)
+        t: gain.bounds(prompt.filled(t), prompt.reader) for t in itertools.product(question.vocabulary, repeat=length)
     }
 
 

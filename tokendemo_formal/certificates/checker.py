@@ -9,8 +9,10 @@ splits, filters and leaves, and the witness. For candidate sets C_i of the slots
 
     r + Σ_h N_h/D_h = r + Σ_h c_h + Σ_h (N_h − c_h D_h)/D_h <= r + Σ_h c_h + Σ_h φ_h(A_h − c_h B_h) + Σ_i max_{C_i} T_i
 
-where T_i(t) = Σ_h φ_h(a_{h,i}(t) − c_h b_{h,i}(t)), for φ_h is subadditive. A token of slot i for which this bound,
-with T_i(t) in place of the maximum, is at most 0 is in no assignment above 0. Every comparison is one of balls: it
+where T_i(t) = Σ_h φ_h(a_{h,i}(t) − c_h b_{h,i}(t)), for φ_h is subadditive. The sums N_h − c_h D_h of some heads may be
+multiplied as a whole instead, by w_h = 1/L_h or by w_h = 1/U_h (*joint* heads): with one of the two they are at least
+(N_h − c_h D_h)/D_h, so the bound has to hold for every choice of w. A token for which the bound with its own term in
+place of its slot's maximum is at most 0 for every w is in no assignment above 0. Every comparison is one of balls: it
 counts when it holds for all numbers in them, and is repeated at higher precision while it is open.
 
 Main declarations: :func:`check`, :class:`Verdict`, :class:`Limits`.
@@ -19,10 +21,10 @@ Main declarations: :func:`check`, :class:`Verdict`, :class:`Limits`.
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from operator import add, mul, sub
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -39,6 +41,7 @@ Sets: TypeAlias = tuple[Sequence[int], ...]
 
 EXIT = {"valid": 0, "invalid": 1, "malformed": 2, "unsupported": 3, "undecided": 3}
 LOWEST_BITS = 128
+MOST_JOINT = 12
 
 
 @dataclass(frozen=True)
@@ -215,41 +218,26 @@ class Section:
 
 @dataclass(frozen=True)
 class Bound:
-    """The bound of a node's sets, and its parts.
+    """The bound for one choice of w.
 
     Attributes:
-        sets: the candidates.
-        columns: for each slot b, then a, of each head over the candidates.
-        terms: for each slot T of each candidate.
+        terms: for each slot S_w of each candidate.
         tops: for each slot the largest of them.
         rest: the bound without them.
-        ranges: for each slot and head the least and the largest b.
     """
 
-    sets: Sets
-    columns: list[list[tuple[Ball, ...]]]
     terms: list[Row]
     tops: Row
     rest: Ball
-    ranges: list[list[tuple[Ball, Ball]]]
 
     @property
     def total(self) -> Ball:
-        """bound(c)."""
+        """bound_w(c)."""
         return sum(self.tops, self.rest)
 
     def others(self, slot: int) -> Ball:
         """The bound without the largest term of a slot."""
         return sum((top for i, top in enumerate(self.tops) if i != slot), self.rest)
-
-    def needed(self) -> list[set[int]]:
-        """The candidates that matter to a more precise bound: they may have the largest term, or the ends of b."""
-        found = []
-        for i, tokens in enumerate(self.sets):
-            found.append({t for t, term in zip(tokens, self.terms[i], strict=True) if not term < self.tops[i]})
-            for column, (low, high) in zip(self.columns[i], self.ranges[i], strict=False):
-                found[i] |= {t for t, b in zip(tokens, column, strict=True) if not low < b < high}
-        return found
 
 
 class Tables:
@@ -268,25 +256,66 @@ class Tables:
         fixed = {j: token for j in visible if (token := tokens[j]) is not None}
         self.fixed_b, self.fixed_a = reader.fixed(fixed)
 
-    def bound(self, sets: Sets, c: Row) -> Bound:
-        """bound(c) over candidate sets, none of them empty."""
-        heads, again = range(self.heads), itertools.repeat
+    def candidates(self, sets: Sets) -> Candidates:
+        """A node's sets, none of them empty."""
         columns = [self.reader.columns(place, tokens) for place, tokens in zip(self.slots, sets, strict=True)]
-        ranges = [[(least(column[h]), largest(column[h])) for h in heads] for column in columns]
-        over = [1 / sum((slot[h][0] for slot in ranges), self.fixed_b[h]) for h in heads]
-        under = [1 / sum((slot[h][1] for slot in ranges), self.fixed_b[h]) for h in heads]
-        rest = self.direct + sum(c, arb(0))
-        for h in heads:
-            x = self.fixed_a[h] - c[h] * self.fixed_b[h]
-            rest += arb.max(x * over[h], x * under[h])
-        terms = []
-        for column in columns:
-            total: Row = [arb(0)] * len(column[0])
-            for h in heads:
-                xs = [*map(sub, column[self.heads + h], map(mul, column[h], again(c[h])))]
-                total = [*map(add, total, map(arb.max, map(mul, xs, again(over[h])), map(mul, xs, again(under[h]))))]
-            terms.append(total)
-        return Bound(sets, columns, terms, [*map(largest, terms)], rest, ranges)
+        return Candidates(self, sets, columns)
+
+
+class Candidates:
+    """The candidate sets of a node, with b and a of each, and the range of D over them.
+
+    Args:
+        tables: where they come from.
+        sets: none of them empty.
+        columns: for each slot b, then a, of each head over the candidates.
+    """
+
+    def __init__(self, tables: Tables, sets: Sets, columns: list[list[tuple[Ball, ...]]]) -> None:
+        self.tables, self.sets, self._columns = tables, sets, columns
+        heads = range(tables.heads)
+        self._ranges = [[(least(column[h]), largest(column[h])) for h in heads] for column in columns]
+        self._over = [1 / sum((slot[h][0] for slot in self._ranges), tables.fixed_b[h]) for h in heads]
+        self._under = [1 / sum((slot[h][1] for slot in self._ranges), tables.fixed_b[h]) for h in heads]
+
+    def bounds(self, c: Row, joint: Sequence[int]) -> Iterator[Bound]:
+        """One bound for each choice of w for the joint heads."""
+        tables, heads = self.tables, self.tables.heads
+        own = [tables.fixed_a[h] - c[h] * tables.fixed_b[h] for h in range(heads)]
+        gaps = [
+            [[*map(sub, col[heads + h], map(mul, col[h], repeat(c[h])))] for h in range(heads)] for col in self._columns
+        ]
+        rest = tables.direct + sum(c, arb(0))
+        terms: list[Row] = [[arb(0)] * len(tokens) for tokens in self.sets]
+        for h in range(heads):
+            if h not in joint:
+                over, under = self._over[h], self._under[h]
+                rest += arb.max(own[h] * over, own[h] * under)
+                for i, gap in enumerate(gaps):
+                    either = map(arb.max, map(mul, gap[h], repeat(over)), map(mul, gap[h], repeat(under)))
+                    terms[i] = [*map(add, terms[i], either)]
+
+        def choose(left: Sequence[int], rest: Ball, terms: list[Row]) -> Iterator[Bound]:
+            if not left:
+                yield Bound(terms, [*map(largest, terms)], rest)
+                return
+            h = left[0]
+            for w in (self._over[h], self._under[h]):
+                chosen = [[*map(add, t, map(mul, gap[h], repeat(w)))] for t, gap in zip(terms, gaps, strict=True)]
+                yield from choose(left[1:], rest + own[h] * w, chosen)
+
+        return choose(joint, rest, terms)
+
+    def needed(self, c: Row, joint: Sequence[int]) -> list[set[int]]:
+        """The candidates that matter to a more precise bound: they may have the largest term, or the ends of b."""
+        found: list[set[int]] = [set() for _ in self.sets]
+        for i, tokens in enumerate(self.sets):
+            for column, (low, high) in zip(self._columns[i], self._ranges[i], strict=False):
+                found[i] |= {t for t, b in zip(tokens, column, strict=True) if not low < b < high}
+        for bound in self.bounds(c, joint):
+            for i, (tokens, term) in enumerate(zip(self.sets, bound.terms, strict=True)):
+                found[i] |= {t for t, value in zip(tokens, term, strict=True) if not value < bound.tops[i]}
+        return found
 
 
 # The check ---------------------------------------------------------------------------------------------------------
@@ -420,18 +449,28 @@ class Check:
             sets, kind = waiting.pop(), line["node"]
             if kind == "split":
                 waiting += self._split(line, sets)
-                continue
-            keys(line, {"node", "c"})
-            entries, heads = line["c"], self.question.layer.heads
-            if not isinstance(entries, list) or len(entries) != heads:
-                malformed(f"c: expected a list of {heads} numbers")
-            c = [rational(entry, "c") for entry in entries]
-            if kind == "filter":
-                waiting.append(self._filter(section, sets, c))
-            elif kind == "leaf":
-                self._leaf(section, sets, c)
+            elif kind == "exact":
+                keys(line, {"node"})
+                if all(sets):
+                    self._exact(section, sets)
+            elif kind in ("leaf", "filter"):
+                c, joint = self._multipliers(line)
+                if kind == "filter":
+                    waiting.append(self._filter(section, sets, c, joint) if all(sets) else sets)
+                elif all(sets):
+                    self._leaf(section, sets, c, joint)
             else:
-                malformed("node: expected 'leaf', 'filter' or 'split'")
+                malformed("node: expected 'leaf', 'filter', 'exact' or 'split'")
+
+    def _multipliers(self, line: Mapping[str, Any]) -> tuple[list[fmpq], list[int]]:
+        """c and the joint heads."""
+        keys(line, {"node", "c"}, ["joint"])
+        entries, joint, heads = line["c"], integers(line.get("joint", []), "joint"), self.question.layer.heads
+        if not isinstance(entries, list) or len(entries) != heads:
+            malformed(f"c: expected a list of {heads} numbers")
+        if len(joint) > MOST_JOINT or len(set(joint)) < len(joint) or any(h >= heads for h in joint):
+            malformed(f"joint: expected at most {MOST_JOINT} different heads below {heads}")
+        return [rational(entry, "c") for entry in entries], joint
 
     def _split(self, line: Mapping[str, Any], sets: Sets) -> tuple[Sets, Sets]:
         """The second child, then the first: the one to come next is the last."""
@@ -444,61 +483,69 @@ class Check:
         outside = [t for t in sets[slot] if t not in chosen]
         return (*sets[:slot], outside, *sets[slot + 1 :]), (*sets[:slot], inside, *sets[slot + 1 :])
 
-    def _bound(self, section: Section, sets: Sets, c: list[fmpq], bits: int) -> Bound:
-        self._spend(sum(map(len, sets)) * self.question.layer.heads)
-        return self._at(section, bits).bound(sets, [arb(x) for x in c])
+    def _candidates(self, section: Section, sets: Sets, joint: Sequence[int], bits: int) -> Candidates:
+        self._spend(sum(map(len, sets)) * (2 * self.question.layer.heads + 2 ** len(joint)))
+        return self._at(section, bits).candidates(sets)
 
-    def _leaf(self, section: Section, sets: Sets, c: list[fmpq]) -> None:
-        """The node is closed: it holds no assignment, or its bound is at most 0, or the gain of its only one is."""
-        if not all(sets):
-            return
-        only = self._only(section, sets)
+    def _leaf(self, section: Section, sets: Sets, c: list[fmpq], joint: Sequence[int]) -> None:
+        """The bound is at most 0 for every w."""
         for bits in self.precisions:
             with ctx.workprec(bits):
-                if only:
-                    value = gain(self.question, self._evaluations[bits], only, section.prompt.reader)
-                    value, what = value - arb(section.bound), "gain above the section's bound"
-                else:
-                    bound = self._bound(section, sets, c, bits)
-                    value, what = bound.total, "bound"
-                if value <= 0:
+                candidates, balls = self._candidates(section, sets, joint, bits), [arb(x) for x in c]
+                totals = [bound.total for bound in candidates.bounds(balls, joint)]
+                if all(total <= 0 for total in totals):
                     return
-                found = f"leaf: its {what} is {value.str(10)}"
-                if value > 0:
-                    if self._open:
-                        raise RefusedError("undecided", f"{found}, but the filter of line {self._open} was not decided")
-                    raise RefusedError("invalid", f"{found}; it has to be at most 0")
-                if not only:
-                    sets = tuple([*needed] for needed in bound.needed())
-        raise RefusedError("undecided", f"{found} at {bits} bits, which does not decide")
+                self._not_above("leaf: its bound", [total for total in totals if not total <= 0])
+                sets = tuple([*needed] for needed in candidates.needed(balls, joint))
+        raise RefusedError("undecided", f"leaf: its bound is not decided at {bits} bits")
 
-    def _only(self, section: Section, sets: Sets) -> list[int]:
-        """The prompt of a node of a single assignment, where the reading is only a bound of the gain's sign."""
-        if section.reading not in ("tangent", "deviation") or any(len(tokens) > 1 for tokens in sets):
-            return []
-        self._spend(len(section.prompt.tokens) * self.question.layer.width**2)
+    def _exact(self, section: Section, sets: Sets) -> None:
+        """The only assignment that is left has a gain of at most the section's bound."""
+        if any(len(tokens) > 1 for tokens in sets):
+            kind = "invalid" if self._open is None else "undecided"
+            raise RefusedError(
+                kind, f"exact: {[*map(len, sets)]} candidates are left in the slots; expected one in each"
+            )
         rest = (tokens[0] for tokens in sets)
-        return [next(rest) if token is None else token for token in section.prompt.tokens]
-
-    def _filter(self, section: Section, sets: Sets, c: list[fmpq]) -> Sets:
-        """The sets without the tokens that are in no assignment above 0; a token that stays open is kept."""
-        if not all(sets):
-            return sets
-        waiting, dropped, rest = [set(tokens) for tokens in sets], [set[int]() for _ in sets], sets
+        prompt = [next(rest) if token is None else token for token in section.prompt.tokens]
+        self._spend(len(prompt) * self.question.layer.width**2)
         for bits in self.precisions:
             with ctx.workprec(bits):
-                bound = self._bound(section, rest, c, bits)
-                for i, tokens in enumerate(rest):
-                    others = bound.others(i)
-                    values = [(t, term + others) for t, term in zip(tokens, bound.terms[i], strict=True)]
-                    dropped[i] |= waiting[i] & {t for t, value in values if value <= 0}
-                    waiting[i] -= {t for t, value in values if value <= 0 or value > 0}
+                above = gain(self.question, self._evaluations[bits], prompt, section.prompt.reader) - arb(section.bound)
+                if above <= 0:
+                    return
+                self._not_above("exact: the gain less the section's bound", [above])
+        raise RefusedError("undecided", f"exact: the gain less the section's bound is {above.str(10)} at {bits} bits")
+
+    def _not_above(self, what: str, values: Row) -> None:
+        """Refuse where one of the values is above 0 for certain."""
+        for value in values:
+            if value > 0 and self._open is not None:
+                why = f"the filter of line {self._open} left tokens undecided"
+                raise RefusedError("undecided", f"{what} is {value.str(10)}, but {why}")
+            if value > 0:
+                raise RefusedError("invalid", f"{what} is {value.str(10)}; it has to be at most 0")
+
+    def _filter(self, section: Section, sets: Sets, c: list[fmpq], joint: Sequence[int]) -> Sets:
+        """The sets without the tokens that are in no assignment above 0; a token that stays open is kept."""
+        waiting, kept, rest = [set(tokens) for tokens in sets], [set[int]() for _ in sets], sets
+        for bits in self.precisions:
+            with ctx.workprec(bits):
+                candidates, balls = self._candidates(section, rest, joint, bits), [arb(x) for x in c]
+                unsure: list[set[int]] = [set() for _ in sets]
+                for bound in candidates.bounds(balls, joint):
+                    for i, tokens in enumerate(rest):
+                        limit = -bound.others(i)
+                        reached = [(t, x) for t, x in zip(tokens, bound.terms[i], strict=True) if not x <= limit]
+                        kept[i] |= waiting[i] & {t for t, x in reached if x > limit}
+                        unsure[i] |= {t for t, _ in reached}
+                waiting = [(w & u) - k for w, u, k in zip(waiting, unsure, kept, strict=True)]
                 if not any(waiting):
                     break
-                rest = tuple([*(needed | still)] for needed, still in zip(bound.needed(), waiting, strict=True))
+                rest = tuple([*(w | n)] for w, n in zip(waiting, candidates.needed(balls, joint), strict=True))
         if any(waiting) and self._open is None:
             self._open = self.lines.number
-        return tuple([t for t in tokens if t not in out] for tokens, out in zip(sets, dropped, strict=True))
+        return tuple([t for t in s if t in k or t in w] for s, k, w in zip(sets, kept, waiting, strict=True))
 
 
 def _decimal(x: fmpq, digits: int = 12, *, up: bool = False) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from flint import arb, arb_mat, fmpq
+from flint import arb, arb_mat, ctx, fmpq
 
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Bytes of the number formats that are read, all of them exactly."""
@@ -193,6 +193,12 @@ class View:
         )
 
 
+def slopes(count: int) -> list[float]:
+    """The float64 numbers nearest to 2^(-8/count), 2^(-16/count), …, 2^-8."""
+    with ctx.workprec(256):
+        return [float(arb(2) ** arb(fmpq(-8 * k, count))) for k in range(1, count + 1)]
+
+
 class Files:
     """The tensors of the files that a certificate names, each file compared with its hash.
 
@@ -254,10 +260,10 @@ class Files:
             )
         parts = [tuple(int(n or 10**9) for n in part.split(",")) if part else None for part in match.groups()[1:]]
         cut, shape, order = parts
-        if match[1] == "ones":
-            if cut or order or not shape or len(shape) != 1 or shape[0] > 2**24:
-                malformed(f"tensors.{role}: expected 'ones;shape=A', found {source!r:.80}")
-            return View([1.0] * shape[0], shape)
+        if match[1] in ("ones", "slopes"):
+            if cut or order or not shape or len(shape) != 1 or not 0 < shape[0] <= 2**20:
+                malformed(f"tensors.{role}: expected '{match[1]};shape=A', found {source!r:.80}")
+            return View([1.0] * shape[0] if match[1] == "ones" else slopes(shape[0]), shape)
         if match[1] not in self.tensors:
             malformed(f"tensors.{role}: no file that the header lists holds a tensor {match[1]!r:.80} of {[*SIZES]}")
         view = View(*self.tensors[match[1]])
