@@ -85,7 +85,19 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--node-limit", type=_counting, metavar="N", help="give up after N search nodes")
     solve.add_argument("--votes", action="store_true", help="show what each token contributes through each head")
     solve.add_argument("--json", action="store_true", help="print one JSON object")
+    solve.add_argument("--certificate", metavar="FILE", help="write a proof that 'tokendemo check' checks")
     solve.set_defaults(run=_solve)
+
+    check = commands.add_parser(
+        "check",
+        help="check a certificate, by code that shares nothing with the search",
+        epilog="Exit codes: 0 valid, 1 invalid, 2 malformed, 3 unsupported or undecided.",
+    )
+    check.add_argument("certificate", metavar="CERT", help="what 'tokendemo solve --certificate' wrote")
+    check.add_argument(
+        "--model", metavar="MODEL", help="the model's directory, bundled:NAME or package:NAME; default: what CERT names"
+    )
+    check.set_defaults(run=_check)
 
     demo = commands.add_parser("demo", help="the shortest override of the trained layer that comes with the package")
     demo.set_defaults(run=_demo)
@@ -145,14 +157,46 @@ def _solve(options: argparse.Namespace) -> int:
             time_limit=options.time_limit,
             node_limit=options.node_limit,
             progress=progress,
+            certify=options.certificate is not None,
         )
         votes = _votes(question, answer) if options.votes else None
+    written = None
+    if options.certificate is not None and answer.verdict != "gave-up":
+        from tokendemo_formal.certificates.writer import write_certificate
+
+        tensors = model.tensors(scenario.layer)
+        written = write_certificate(options.certificate, question, answer, model.files, tensors, scenario.source)
     report = Report(scenario, model, question, answer, load_seconds, votes)
     if options.json:
-        _print(json.dumps(report.to_json(), indent=2) + "\n")
+        certificate = None if written is None else {"file": options.certificate, "bytes": written}
+        _print(json.dumps({**report.to_json(), "certificate": certificate}, indent=2) + "\n")
     else:
         _print(report.to_text())
+        if written is not None:
+            _print(f"certificate {options.certificate}, {written:,} bytes; tokendemo check {options.certificate}\n")
     return GAVE_UP if answer.verdict == "gave-up" else ANSWERED
+
+
+def _check(options: argparse.Namespace) -> int:
+    from tokendemo_formal.certificates.checker import check
+    from tokendemo_formal.models import model_directory
+
+    if not Path(options.certificate).is_file():
+        raise InputError(f"{options.certificate}: there is no such file")
+    source = options.model or _named_source(options.certificate)
+    verdict = check(options.certificate, model_directory(source) if source else None)
+    _print(f"{verdict}\n")
+    return verdict.exit_code
+
+
+def _named_source(certificate: str) -> str | None:
+    """Where a certificate says that its model is; what it really is about, the checker finds out by hashes."""
+    try:
+        with Path(certificate).open("rb") as file:
+            source = json.loads(file.readline(1 << 20)).get("source")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    return source if isinstance(source, str) else None
 
 
 def _votes(question: Any, answer: Any) -> Any:

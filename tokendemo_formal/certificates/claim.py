@@ -157,7 +157,7 @@ class Header:
         if self.claim not in CLAIMS:
             malformed(f"claim: expected one of {', '.join(CLAIMS)}")
         witnessed = {"witness", "low", "high"} if self.claim != "no-override" else set()
-        keys(line, {"format", "version", "words", "claim", "lengths", "files", "hash"} | witnessed)
+        keys(line, {"format", "version", "words", "claim", "lengths", "files", "hash"} | witnessed, ["source"])
         if not isinstance(line["words"], str):
             malformed("words: expected a string")
         self.lengths = integers(line["lengths"], "lengths")

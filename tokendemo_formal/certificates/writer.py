@@ -24,7 +24,12 @@ NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
 
 
 def write_certificate(
-    path: str | Path, question: Question, answer: Answer, files: Mapping[str, str], tensors: Mapping[str, str]
+    path: str | Path,
+    question: Question,
+    answer: Answer,
+    files: Mapping[str, str],
+    tensors: Mapping[str, str],
+    source: str | None = None,
 ) -> int:
     """Write the certificate of an answer that was computed with ``certify=True``. The file appears whole or not at all.
 
@@ -34,6 +39,7 @@ def write_certificate(
         answer: with a verdict; its ``proof`` holds the refusals.
         files: name → SHA-256 of the model's files.
         tensors: role → where its numbers lie.
+        source: where the model was found, as a hint to whoever checks.
 
     Returns:
         The number of bytes written.
@@ -46,7 +52,7 @@ def write_certificate(
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            for line in lines(question, answer, files, tensors):
+            for line in lines(question, answer, files, tensors, source):
                 file.write(line + "\n")
         whole = Path(name)
         whole.chmod(0o644)
@@ -58,7 +64,13 @@ def write_certificate(
     return size
 
 
-def lines(question: Question, answer: Answer, files: Mapping[str, str], tensors: Mapping[str, str]) -> Iterator[str]:
+def lines(
+    question: Question,
+    answer: Answer,
+    files: Mapping[str, str],
+    tensors: Mapping[str, str],
+    source: str | None = None,
+) -> Iterator[str]:
     """The certificate's lines, without their ends."""
     claim, sections = _claim(answer)
     described = _line(_question(question, tensors))
@@ -73,6 +85,8 @@ def lines(question: Question, answer: Answer, files: Mapping[str, str], tensors:
         "files": dict(sorted(files.items())),
         "hash": hashlib.sha256(manifest.encode()).hexdigest(),
     }
+    if source is not None:
+        header["source"] = source
     if answer.assignment is not None:
         assert answer.margin is not None
         header["witness"] = list(answer.assignment)

@@ -16,8 +16,8 @@ module                what it knows
 """
 
 from tokendemo_formal.models.memory import from_arrays, from_multihead_attention
-from tokendemo_formal.models.model import Model, load_model
+from tokendemo_formal.models.model import Model, load_model, model_directory
 from tokendemo_formal.models.native import save
 from tokendemo_formal.models.tokenizer import Tokenizer
 
-__all__ = ["Model", "Tokenizer", "from_arrays", "from_multihead_attention", "load_model", "save"]
+__all__ = ["Model", "Tokenizer", "from_arrays", "from_multihead_attention", "load_model", "model_directory", "save"]

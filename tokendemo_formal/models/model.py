@@ -183,7 +183,7 @@ def load_model(source: str) -> Model:
         InputError: where there is no such directory, or no family for its configuration.
         ModelFileError: for damaged files, and for pickles.
     """
-    directory = _directory(source)
+    directory = model_directory(source)
     path = directory / "config.json"
     if not path.exists():
         for file in sorted(directory.iterdir()):
@@ -231,7 +231,12 @@ def _special_ids(family: Family, config: Config, tokenizer: Tokenizer | None) ->
     return frozenset(special)
 
 
-def _directory(source: str) -> Path:
+def model_directory(source: str) -> Path:
+    """Where the files of a model are, by a source as :func:`load_model` takes it.
+
+    Raises:
+        InputError: where there is no such directory.
+    """
     scheme, colon, name = source.partition(":")
     if colon and scheme == "bundled":
         return _bundled(source, name)
