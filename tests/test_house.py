@@ -37,7 +37,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("workplace")
 def test_commands_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
     commands = [shlex.split(line)[1:] for block in blocks("sh") for line in block.splitlines() if line[:5] == "token"]
-    assert {command[0] for command in commands} == {"new", "inspect", "solve"}
+    assert {command[0] for command in commands} == {"new", "inspect", "solve", "check"}
     for command in commands:
         assert main(command) == 0, command
         captured = capsys.readouterr()
