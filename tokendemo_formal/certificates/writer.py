@@ -106,7 +106,10 @@ def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
     if answer.verdict == "optimum":
         return "optimum", answer.proof[-1:] if answer.proof[-1].reader_token is None else _last_length(answer)
     if answer.verdict == "override":
-        return ("override", ()) if answer.minimum is None else ("minimum", answer.proof)
+        if answer.minimum is None:
+            return "override", ()
+        # Where the reader stands in a slot, some of its tokens were refused at the witness's own length before.
+        return "minimum", tuple(section for section in answer.proof if section.slots < answer.slots)
     if not answer.proof:
         raise InputError("the answer was computed without its proof; ask for it with certify=True")
     return "no-override", answer.proof

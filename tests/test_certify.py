@@ -1,0 +1,195 @@
+"""Answers to certificates to verdicts: what the search writes, the checker accepts, and forgeries it doesn't."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.questions import every_gain, near_best, random_question
+from tokendemo_formal.certificates.checker import Verdict, check
+from tokendemo_formal.certificates.writer import write_certificate
+from tokendemo_formal.cli import main
+from tokendemo_formal.errors import InputError, UnsupportedError
+from tokendemo_formal.models import load_model, save
+from tokendemo_formal.override import many_heads
+from tokendemo_formal.override.answer import Answer
+from tokendemo_formal.override.question import Ask, Question
+from tokendemo_formal.override.solve import solve
+from tokendemo_formal.scenario import read_scenario
+
+Node = dict[str, Any]
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def stored(question: Question, directory: Path) -> Question:
+    """The same question with its readout among the layer's rows, and the layer in files."""
+    rows = np.stack([question.readout.toward, question.readout.against])
+    layer = replace(question.layer, unembedding=rows)
+    save(layer, directory)
+    return replace(question, layer=layer, readout=replace(question.readout, rows=(0, 1)))
+
+
+def certify(question: Question, ask: Ask, directory: Path) -> tuple[Answer, Path]:
+    answer = solve(question, ask, certify=True)
+    model, path = load_model(str(directory)), directory / "proof.jsonl"
+    write_certificate(path, question, answer, model.files, model.tensors(0))
+    return answer, path
+
+
+def forged(path: Path, forge: Callable[[list[Node]], None]) -> Verdict:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    forge(lines)
+    other = path.with_name("forged.jsonl")
+    other.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    return check(other, path.parent)
+
+
+@pytest.mark.parametrize("bounded", ["joint", "separate"])
+def test_the_checker_accepts_what_the_search_proves(
+    bounded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if bounded == "separate":
+        monkeypatch.setattr(many_heads, "MOST_JOINT", 0)
+    claims = set()
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        final = seed % 3 == 0
+        slots = int(rng.integers(1, 4))
+        question = random_question(rng, int(rng.integers(1, 4)), 5, slots, final=final)
+        if seed % 4 == 1:  # the reader in a slot: a section for each of its tokens
+            question = replace(question, after=(), reader="last", layer=replace(question.layer, causal=True))
+        question = near_best(question, slots, float(rng.choice([-0.02, 0.01])))
+        directory = tmp_path / str(seed)
+        question = stored(question, directory)
+        for ask in ("exists", "minimum", "maximum"):
+            answer, path = certify(question, ask, directory)
+            verdict = check(path, directory)
+            assert verdict.kind == "valid", (seed, ask, verdict)
+            claims.add((ask, answer.verdict))
+    assert len(claims) == 5
+
+
+@pytest.fixture
+def refusal(tmp_path: Path) -> tuple[Question, Path]:
+    """A tight refusal whose proof branches."""
+    question = stored(near_best(random_question(np.random.default_rng(3), 3, 9, 3), 3, 1e-4), tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(many_heads, "MOST_JOINT", 1)
+        answer, path = certify(question, "exists", tmp_path)
+    assert answer.verdict == "no-override"
+    assert check(path, tmp_path).kind == "valid"
+    return question, path
+
+
+def test_a_dropped_child_is_noticed(refusal: tuple[Question, Path]) -> None:
+    _, path = refusal
+
+    def forge(lines: list[Node]) -> None:
+        assert any(line.get("node") == "split" for line in lines)
+        assert lines.pop()["node"] in ("leaf", "exact")
+
+    verdict = forged(path, forge)
+    assert verdict.kind in ("invalid", "malformed")
+    assert verdict.line > 3
+
+
+def test_a_flipped_multiplier_is_noticed(refusal: tuple[Question, Path]) -> None:
+    """On each node in turn: a filter with other multipliers drops less, and some leaf below then fails."""
+    _, path = refusal
+    count = len(path.read_text().splitlines())
+    failed = 0
+    for number in range(3, count):
+
+        def forge(lines: list[Node], number: int = number) -> None:
+            if "c" in lines[number]:
+                lines[number]["c"] = [c[1:] if c[0] == "-" else f"-{c}" for c in lines[number]["c"]]
+
+        verdict = forged(path, forge)
+        assert verdict.kind in ("valid", "invalid", "undecided")
+        failed += verdict.kind != "valid"
+        if verdict.kind == "invalid":
+            assert verdict.line > 3
+    assert failed > 0
+
+
+def test_a_lower_bound_is_refused(tmp_path: Path) -> None:
+    """A claim that is false by brute force: the optimum's bound moved below the true maximum."""
+    question = stored(random_question(np.random.default_rng(5), 2, 6, 2), tmp_path)
+    _, path = certify(question, "maximum", tmp_path)
+    best = max(every_gain(question, 2).values())
+
+    def forge(lines: list[Node]) -> None:
+        lower = (Fraction(best) - Fraction(1, 10**5)).limit_denominator(10**12)
+        lines[0]["high"] = str(lower)
+        lines[2]["bound"] = str(lower)
+
+    assert forged(path, forge).kind == "invalid"
+
+
+def test_a_changed_witness_is_refused(tmp_path: Path) -> None:
+    question = stored(near_best(random_question(np.random.default_rng(7), 2, 6, 2), 2, -1e-6), tmp_path)
+    answer, path = certify(question, "exists", tmp_path)
+    assert answer.verdict == "override"
+    for place in range(2):
+
+        def forge(lines: list[Node], place: int = place) -> None:
+            lines[0]["witness"][place] = (lines[0]["witness"][place] + 1) % 6
+
+        assert forged(path, forge).kind == "invalid"
+
+
+def test_other_weights_are_noticed(tmp_path: Path) -> None:
+    question = stored(near_best(random_question(np.random.default_rng(1), 2, 5, 2), 2, 0.1), tmp_path)
+    _, path = certify(question, "exists", tmp_path)
+    save(replace(question.layer, wq=question.layer.wq * 2), tmp_path)
+    verdict = check(path, tmp_path)
+    assert verdict.kind == "invalid"
+    assert "model.safetensors" in str(verdict)
+
+
+def test_what_has_no_certificate(tmp_path: Path) -> None:
+    question = near_best(random_question(np.random.default_rng(1), 2, 5, 2), 2, 0.1)
+    path = tmp_path / "proof.jsonl"
+    with pytest.raises(InputError, match="without its proof"):
+        write_certificate(
+            path, replace(question, readout=replace(question.readout, rows=(0, 1))), solve(question), {}, {}
+        )
+    with pytest.raises(UnsupportedError, match="no rows of a model"):
+        write_certificate(path, question, solve(question, certify=True), {}, {})
+    with pytest.raises(InputError, match="engine search; found engine z3"):
+        solve(question, engine="z3", certify=True)
+    gave_up = solve(question, certify=True, time_limit=1e-9)
+    with pytest.raises(InputError, match="gave up"):
+        write_certificate(path, question, gave_up, {}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = load_model("bundled:guard").directory / "demo.toml"
+    path = tmp_path / "proof.jsonl"
+    assert main(["solve", str(scenario), "--certificate", str(path)]) == 0
+    assert str(path) in capsys.readouterr().out
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr().out.startswith("valid")
+    assert main(["check", str(path), "--model", "bundled:guard"]) == 0
+    path.write_text(path.read_text().replace('"minimum"', '"no-override"'))
+    assert main(["check", str(path)]) == 2
+    assert main(["check", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.slow
+def test_the_encoder_benchmark_up_to_four_slots(encoder_directory: Path, tmp_path: Path) -> None:
+    scenario = replace(read_scenario(EXAMPLES / "encoder_minimum.toml"), slots=4)
+    model = load_model(str(encoder_directory))
+    question, path = scenario.question(model), tmp_path / "proof.jsonl"
+    answer = solve(question, "minimum", certify=True)
+    assert answer.ruled_out == (0, 1, 2, 3, 4)
+    assert write_certificate(path, question, answer, model.files, model.tensors(0)) < 5_000_000
+    assert check(path, encoder_directory).kind == "valid"
