@@ -3,13 +3,16 @@
 Each rung is vocabulary x slots x heads. Layers have width 16, heads of width 4, weights N(0, 1)/sqrt(d) with queries
 and keys 1.5 times that, 4 system tokens, positions at half the embedding's scale, the reader first. The threshold is
 the best of 1,000 restarts of coordinate ascent plus 2 % of (best - worst found): above what a good attacker finds,
-barely. So most answers are refusals, and a bound that is not nearly exact proves none of them.
+barely. So most answers are refusals, and a bound that is not nearly exact proves none of them. Seconds are the
+processor's, tables included: run with OPENBLAS_NUM_THREADS=1, so that they don't count waiting threads.
+
 Run: python benchmarks/ladder.py
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import replace
 from fractions import Fraction
 
@@ -47,8 +50,8 @@ def rung(vocabulary: int, slots: int, heads: int, seed: int) -> Question:
     return Question(layer, Readout(toward, against), template, (), "first", slots, tuple(range(vocabulary)))
 
 
-def tight(question: Question, restarts: int) -> Question:
-    """The question with a threshold just above the best that restarts of coordinate ascent find."""
+def tight(question: Question, restarts: int, margin: float = 0.02) -> Question:
+    """The question with a threshold above the best that restarts of coordinate ascent find, by a part of the range."""
     linear = plain_reading(question, 0.0)
     assert linear is not None
     problem = assemble(TableBuilder(question, linear).enclosed(question.prompt(question.slots)))
@@ -61,26 +64,40 @@ def tight(question: Question, restarts: int) -> Question:
         value = search._value(start)
         worst = min(worst, value)
         best = max(best, search._ascend(start, value, sets)[1])
-    threshold = Fraction(best + 0.02 * (best - worst))
+    threshold = Fraction(best + margin * (best - worst))
     return replace(question, readout=replace(question.readout, threshold=threshold))
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split("x")))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds for each decision")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds on the clock for each decision")
     parser.add_argument("--restarts", type=int, default=1000)
+    parser.add_argument(
+        "--rungs",
+        nargs="*",
+        type=lambda text: tuple(map(int, text.split("x"))),
+        help="such as 256x4x8; all if not given",
+    )
     arguments = parser.parse_args()
-    print("vocabulary x slots x heads   verdicts                   seconds (nodes) by seed")
-    for vocabulary, slots, heads in RUNGS:
-        verdicts, cells = [], []
+    print("| vocabulary × slots × heads | decided | seconds (nodes), by seed |")
+    print("|---|---|---|")
+    for vocabulary, slots, heads in arguments.rungs or RUNGS:
+        decided, cells = 0, []
         for seed in range(arguments.seeds):
             question = tight(rung(vocabulary, slots, heads, seed), arguments.restarts)
+            began = time.process_time()
             answer = solve(question, time_limit=arguments.limit)
-            verdicts.append(answer.verdict)
-            cells.append(f"{answer.seconds['search']:.2f} ({answer.nodes})")
-        counted = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
-        print(f"{vocabulary:6d} x {slots} x {heads:<15d} {counted:26s} {'  '.join(cells)}", flush=True)
+            seconds = time.process_time() - began
+            undecided = answer.verdict == "gave-up"
+            decided += not undecided
+            note = {"gave-up": "undecided at ", "override": "override at "}.get(answer.verdict, "")
+            cells.append(f"{note}{seconds:.2f} ({answer.nodes})")
+        print(f"| {vocabulary} × {slots} × {heads} | {decided} of {arguments.seeds} | {', '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

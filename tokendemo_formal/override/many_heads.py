@@ -39,8 +39,11 @@ _ACTIVE = 24
 
 _BLOCK = 1024
 _RESTARTS = 12
-_JOINT_BUDGET = 2**18
-"""Sums that one bound may cost: contenders (where it has to be checked, candidates) times choices of w."""
+_JOINT_BUDGET = 2**14
+"""Sums that one bound may cost: contenders times choices of w."""
+
+_CHECKED_BUDGET = 2**18
+"""The same where a checker has to repeat it, which looks at all candidates."""
 
 _ASCENTS = 16
 """Nodes whose candidates are improved by ascent; later only every sixteenth's are."""
@@ -85,12 +88,20 @@ class Search:
         confirm: decides candidates exactly, against ``target``.
         target: what f has to exceed.
         certify: keep to what a checker can afford, which has no bounds to begin with: fewer joint heads.
+        nodes: to search these alone, parts of another search; otherwise all assignments.
 
     Attributes:
         trace: how the root was closed; complete once the outcome is "refuted".
     """
 
-    def __init__(self, problem: Problem, confirm: Confirm, target: float = 0.0, certify: bool = False) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        confirm: Confirm,
+        target: float = 0.0,
+        certify: bool = False,
+        nodes: list[Node] | None = None,
+    ) -> None:
         self.certify = certify
         self.problem = problem
         self.confirm = confirm
@@ -98,19 +109,21 @@ class Search:
         self.nodes = 0
         self.best_value = -math.inf
         self.best_assignment: Assignment | None = None
-        self._undecided: Assignment | None = None
-        self._verdicts: dict[Assignment, bool | None] = {}
+        self.undecided: Assignment | None = None
+        self.known: dict[Assignment, bool | None] = {}
         self.trace: Trace = []
         self._order = itertools.count()
         self._open: list[tuple[float, int, Node]] = []
+        if nodes is not None:
+            self.give_back(nodes)
+            return
         sets = [np.arange(slot.a.shape[1]) for slot in problem.slots]
         with _quiet():
             start = self._first_guess(sets)
             active = [np.array([j]) for j in start]
             n, d = self._sums(start)
-            self._push(
-                Node(sets, active, np.nan_to_num(n / np.maximum(d, 1e-300)), math.inf, self.trace, sum(map(len, sets)))
-            )
+            c = np.nan_to_num(n / np.maximum(d, 1e-300))
+            self._push(Node(sets, active, c, math.inf, self.trace, sum(map(len, sets))))
 
     @property
     def open_nodes(self) -> int:
@@ -134,7 +147,7 @@ class Search:
     def _run(self, limits: Limits, watch: Callable[[Search], None] | None) -> Outcome:
         while self._open:
             if self.nodes >= limits.nodes or limits.over:
-                return self._outcome("gave-up")
+                return self.outcome("gave-up")
             _, _, node = heapq.heappop(self._open)
             self.nodes += 1
             found = self._expand(node)
@@ -142,17 +155,30 @@ class Search:
                 watch(self)
             if found is not None:
                 self._push(node)
-                return self._outcome("found", found)
-        return self._outcome("refuted" if self._undecided is None else "gave-up")
+                return self.outcome("found", found)
+        return self.outcome("refuted" if self.undecided is None else "gave-up")
 
-    def _outcome(self, kind: Literal["found", "refuted", "gave-up"], assignment: Assignment | None = None) -> Outcome:
-        return Outcome(kind, assignment, self.nodes, self.bound, self._undecided)
+    def outcome(self, kind: Literal["found", "refuted", "gave-up"], assignment: Assignment | None = None) -> Outcome:
+        return Outcome(kind, assignment, self.nodes, self.bound, self.undecided)
+
+    def take(self, count: int) -> list[Node]:
+        """The most promising open nodes, to be searched elsewhere; this search goes on without them."""
+        nodes = [heapq.heappop(self._open)[2] for _ in range(min(count, len(self._open)))]
+        for node in nodes:
+            node.candidates = None
+        return nodes
+
+    def give_back(self, nodes: list[Node]) -> None:
+        """Open nodes, to be searched here."""
+        for node in nodes:
+            self._push(node)
 
     def _push(self, node: Node) -> None:
         heapq.heappush(self._open, (-node.bound, next(self._order), node))
 
     def _expand(self, node: Node) -> Assignment | None:
         """Bound and filter the node, then push its children; a confirmed assignment above the target ends it early."""
+        root = not node.trace and node.trace is self.trace
         while True:
             candidates = gather(self.problem, node.sets, node.candidates)
             node.candidates = candidates
@@ -174,7 +200,7 @@ class Search:
                 node.active = _within(node.active, node.sets)
             if after > len(sets) and after > _WORTH_A_ROUND * candidates.count:
                 break
-        if self.nodes == 1:
+        if root:
             found = self._restart(node.sets)
             if found is not None:
                 return found
@@ -195,9 +221,10 @@ class Search:
     def _bounded(self, node: Node, candidates: Candidates) -> Bound:
         """The bound at good multipliers; leaves these, and the tokens that shape it, in the node."""
         best: Bound | None = None
-        for _ in range(_ROOT_PASSES if self.nodes == 1 else _PASSES):
-            rivals = candidates.count if self.certify else min(node.rivals, candidates.count)
-            joint = joint_heads(self.problem, candidates, node.active, node.c, _JOINT_BUDGET // rivals)
+        for _ in range(_ROOT_PASSES if node.trace is self.trace else _PASSES):
+            rivals = min(node.rivals, candidates.count)
+            most = _CHECKED_BUDGET // candidates.count if self.certify else _JOINT_BUDGET // rivals
+            joint = joint_heads(self.problem, candidates, node.active, node.c, most)
             c, expected = descend(self.problem, candidates, node.active, node.c, joint, self.target, self.best_value)
             bound = evaluate(self.problem, candidates, c, joint)
             node.rivals = sum(map(len, bound.contenders))
@@ -256,17 +283,20 @@ class Search:
 
     def _single(self, node: Node) -> Assignment | None:
         """A node of one assignment that the bound could not refute: decide it exactly."""
-        node.trace.append(Exact())
         assignment = tuple(int(s[0]) for s in node.sets)
-        verdict = self._confirmed(assignment)
+        verdict = self.confirmed(assignment)
+        if verdict:
+            return assignment
         if verdict is None:
-            self._undecided = assignment
-        return assignment if verdict else None
+            self.undecided = assignment
+        node.trace.append(Exact())
+        return None
 
-    def _confirmed(self, assignment: Assignment) -> bool | None:
-        if assignment not in self._verdicts:
-            self._verdicts[assignment] = self.confirm(assignment)
-        return self._verdicts[assignment]
+    def confirmed(self, assignment: Assignment) -> bool | None:
+        """Whether an assignment is above the target, exactly; remembered in ``known``."""
+        if assignment not in self.known:
+            self.known[assignment] = self.confirm(assignment)
+        return self.known[assignment]
 
     # Candidates: plain floats, confirmed in balls before they count.
 
@@ -288,7 +318,7 @@ class Search:
             assignment, value = self._ascend(assignment, value, sets)
         if value > self.best_value:
             self.best_value, self.best_assignment = value, assignment
-        return assignment if value > self.target and self._confirmed(assignment) else None
+        return assignment if value > self.target and self.confirmed(assignment) else None
 
     def _ascend(self, assignment: Assignment, value: float, sets: list[Columns]) -> tuple[Assignment, float]:
         """Coordinate ascent: each slot in turn takes its best token, until none changes."""

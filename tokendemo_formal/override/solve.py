@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import get_args
@@ -16,7 +17,7 @@ from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.numbers.balls import precision
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure, Rows, Table
 from tokendemo_formal.numbers.float64 import FLOAT64
-from tokendemo_formal.override import brute_force, one_head
+from tokendemo_formal.override import brute_force, one_head, parallel
 from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.exact import PRECISIONS, ExactGain
 from tokendemo_formal.override.many_heads import Search
@@ -54,6 +55,8 @@ def solve(
     node_limit: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     certify: bool = False,
+    executor: Executor | None = None,
+    workers: int | None = None,
 ) -> Answer:
     """Answer a question about one attention layer.
 
@@ -67,6 +70,9 @@ def solve(
         node_limit: search nodes (solver calls, assignments) for each decision; None: no limit.
         progress: called after every node of a search.
         certify: keep what a certificate is written from, in ``Answer.proof``; for the engine ``"search"``.
+        executor: over whose workers the search's subtrees are spread, such as a ``ProcessPoolExecutor``; the verdict
+            is the same with any number of workers.
+        workers: subtrees searched at a time; as many as this machine has processors, if not given.
 
     Returns:
         The answer. ``override`` always comes with a witness, confirmed in ball arithmetic from the stored weights.
@@ -85,9 +91,11 @@ def solve(
         nodes=math.inf if node_limit is None else node_limit,
         deadline=math.inf if time_limit is None else time.monotonic() + time_limit,
     )
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: expected at least 1, found {workers}")
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
-    run = _Run(question, engine, limits, progress, certify)
+    run = _Run(question, engine, limits, progress, certify, executor, workers)
     if ask == "exists":
         answer = run.exists()
     elif ask == "minimum":
@@ -132,11 +140,15 @@ class _Run:
         limits: Limits,
         progress: Callable[[Progress], None] | None,
         certify: bool,
+        executor: Executor | None,
+        workers: int | None,
     ) -> None:
         self.question = question
         self.engine = engine
         self.limits = limits
         self.progress = progress
+        self.executor = executor
+        self.workers = workers
         self.exact = ExactGain(question)
         self.clock = _Clock()
         self.nodes = 0
@@ -298,7 +310,11 @@ class _Run:
             if outcome is not None:
                 return outcome
         search = Search(problem, confirm, linear.target, self.certify)
-        outcome = search.run(self.limits, self._watch(slots))
+        watch = self._watch(slots)
+        if self.executor is None:
+            outcome = search.run(self.limits, watch)
+        else:
+            outcome = parallel.run(search, self.limits, self.executor, self.workers, watch)
         if outcome.kind == "refuted" and self.certify:
             reader_token = self.reader_token if asked.tokens[asked.reader] is None else None
             self.sections.append(Section(slots, target, linear, search.trace, reader_token))
