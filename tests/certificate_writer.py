@@ -173,7 +173,7 @@ def question_of(line: Line, directory: Path, slots: int) -> Question:
 
 @dataclass
 class Floats:
-    """r, A, B and for each slot a and b (H, V) of one section, in plain floats."""
+    """r, A, B and for each slot a and b (H, V) of one section, in plain floats, each head's up to a common factor."""
 
     direct: float
     a: Any
@@ -246,10 +246,12 @@ def floats(question: Question, prompt: Prompt, bound: Fraction, reading: Line) -
         length = np.linalg.norm(full.direct()) + np.linalg.norm(outputs, axis=2).max(axis=0).sum()
         constant = -kappa * np.sqrt(length**2 / d + norm.eps)
     view = computation.reading(raw, prompt.reader, u.reshape(-1, 1))
+    votes = {j: view.votes(rows[j], j) for j in seen}
+    # A common factor of a head's a, b, A and B leaves c and every bound alone; this one keeps them all at most 1.
+    shift = np.max([scores.max(axis=0) for scores, _ in votes.values()], axis=0)
     terms = {}
-    for j in seen:
-        scores, readouts = view.votes(rows[j], j)
-        b = np.exp(scores).T
+    for j, (scores, readouts) in votes.items():
+        b = np.exp(scores - shift).T
         terms[j] = b * readouts[:, :, 0].T, b
     fixed = [terms[j] for j in seen if prompt.tokens[j] is not None]
     a, b = (sum(term[k][:, 0] for term in fixed) for k in (0, 1))

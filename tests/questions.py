@@ -94,25 +94,20 @@ def _gains_from_votes(question: Question, prompt: Prompt, computation: Computati
     assert token is not None
     direction = (readout.toward - readout.against).reshape(-1, 1)
     reading = computation.reading(computation.rows([token], [reader]), reader, direction)
-    top, bottom = np.zeros(layer.heads), np.zeros(layer.heads)
-    options = []
-    for position, fixed in enumerate(prompt.tokens):
-        if not layer.sees(reader, position):
-            continue
+    assignments = [*itertools.product(range(len(question.vocabulary)), repeat=len(prompt.slots))]
+    choices = np.array(assignments, dtype=int).reshape(len(assignments), len(prompt.slots)).T
+    seen = [p for p in range(len(prompt.tokens)) if layer.sees(reader, p)]
+    scores, readouts = np.empty((2, len(seen), len(assignments), layer.heads))
+    for i, position in enumerate(seen):
+        fixed = prompt.tokens[position]
         tokens = question.vocabulary if fixed is None else (fixed,)
-        scores, readouts = reading.votes(computation.rows(tokens, [position] * len(tokens)), position)
-        exponentials = np.exp(scores)
-        if fixed is None:
-            options.append([*zip(exponentials * readouts[:, :, 0], exponentials, strict=True)])
-        else:
-            top, bottom = top + (exponentials * readouts[:, :, 0])[0], bottom + exponentials[0]
+        s, r = reading.votes(computation.rows(tokens, [position] * len(tokens)), position)
+        rows = choices[prompt.slots.index(position)] if fixed is None else 0
+        scores[i], readouts[i] = s[rows], r[rows, :, 0]
+    exponentials = np.exp(scores - scores.max(axis=0))
     rest = float(reading.direct()[0]) + readout.toward_bias - readout.against_bias - float(readout.threshold)
-    return {
-        assignment: rest + float((sum((a for a, _ in votes), top) / sum((b for _, b in votes), bottom)).sum())
-        for assignment, votes in zip(
-            itertools.product(question.vocabulary, repeat=len(prompt.slots)), itertools.product(*options), strict=True
-        )
-    }
+    gains = rest + ((exponentials * readouts).sum(axis=0) / exponentials.sum(axis=0)).sum(axis=1)
+    return dict(zip(itertools.product(question.vocabulary, repeat=len(prompt.slots)), gains.tolist(), strict=True))
 
 
 def plain_gain(question: Question, prompt: Prompt, assignment: tuple[int, ...], computation: Computation) -> float:
