@@ -245,6 +245,18 @@ def test_final_norm_cases_all_occur() -> None:
         assert float(best_answer.upper) == pytest.approx(best, abs=1e-5)
 
 
+def test_a_final_norm_without_a_residual() -> None:
+    """The reader's own part is the zero vector, whose length is no problem."""
+    rng = np.random.default_rng(1)
+    layer = Layer(rng.standard_normal((6, 4)), *(rng.standard_normal((2, 4, 2)) for _ in range(3)), np.ones((2, 2, 4)))
+    for eps in (0.0, 1e-5):
+        whole = replace(layer, residual=False, final_norm=Norm("rms", np.ones(4), None, eps))
+        readout = Readout(*rng.standard_normal((2, 4)), threshold=Fraction(-1, 4), final_norm=True)
+        question = Question(whole, readout, (1, 2), (3,), "last", 2, tuple(range(6)))
+        expected, _ = truth(question, 2)
+        assert solve(question).verdict == ("override" if expected else "no-override")
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 60.0, 700.0])
 def test_scores_of_any_size(scale: float) -> None:
     """Scores up to ±700 span more than float64's exponents; verdicts stay right."""

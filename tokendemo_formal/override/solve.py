@@ -380,7 +380,7 @@ class _Run:
         own = reading.direct().reshape(1, 1, d)
         length = ENCLOSURES.constant(np.array([float(_lengths(own)[0, 0]), *longest.tolist()])).sum(0)
         variance = length * length / float(d) + ENCLOSURES.constant(norm.eps)
-        return float(ENCLOSURES.sqrt(variance).upper)
+        return float(ENCLOSURES.sqrt(Enclosure(variance.upper)).upper)
 
     # Witnesses
 
@@ -433,4 +433,5 @@ def _lengths(x: Enclosure) -> Floats:
     """(n, H) upper bounds of the Euclidean lengths of (n, H, d) enclosed vectors."""
     n, heads, d = x.shape
     largest = ENCLOSURES.constant(x.largest.reshape(n * heads, d))
-    return np.asarray(ENCLOSURES.sqrt((largest * largest).sum(1)).upper.reshape(n, heads))
+    squares = Enclosure((largest * largest).sum(1).upper)  # from above only: that of a zero vector reaches below 0
+    return np.asarray(ENCLOSURES.sqrt(squares).upper.reshape(n, heads))
