@@ -18,8 +18,10 @@ from tokendemo_formal.certificates.writer import write_certificate
 from tokendemo_formal.cli import main
 from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.models import load_model, save
+from tokendemo_formal.numbers.balls import endpoints
 from tokendemo_formal.override import many_heads
 from tokendemo_formal.override.answer import Answer
+from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.question import Ask, Question
 from tokendemo_formal.override.solve import solve
 from tokendemo_formal.scenario import read_scenario
@@ -143,6 +145,24 @@ def test_a_changed_witness_is_refused(tmp_path: Path) -> None:
             lines[0]["witness"][place] = (lines[0]["witness"][place] + 1) % 6
 
         assert forged(path, forge).kind == "invalid"
+
+
+@pytest.mark.parametrize("exponent", [40, 300, 900])
+def test_a_witness_beside_the_threshold(exponent: int, tmp_path: Path) -> None:
+    """The checker's balls are not the writer's: the bounds of the witness's gain leave room for both."""
+    question = stored(random_question(np.random.default_rng(8), 2, 4, 1), tmp_path)
+    gain, prompt = ExactGain(question), question.prompt(1)
+    best = max((gain.gain(prompt.filled((t,)), prompt.reader, 4096) for t in question.vocabulary), key=float)
+    threshold = endpoints(best)[0] - Fraction(1, 2**exponent)
+    threshold = Fraction(round(threshold * 2**1000), 2**1000)
+    asked = replace(question, readout=replace(question.readout, threshold=threshold))
+    answer, path = certify(asked, "exists", tmp_path)
+    assert answer.verdict == "override"
+    assert answer.margin is not None
+    assert answer.margin.high < Fraction(2, 2**exponent)
+    header = json.loads(path.read_text().splitlines()[0])
+    assert 0 < Fraction(header["low"]) < answer.margin.low <= answer.margin.high < Fraction(header["high"])
+    assert check(path, tmp_path).kind == "valid"
 
 
 def test_other_weights_are_noticed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tokendemo_formal.attention import Alibi, Layer, Learned, Rotary, Sinusoidal, softmax
 from tokendemo_formal.errors import InputError, UnsupportedError
-from tokendemo_formal.override.answer import Answer
+from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.proof import Exact, Filter, Leaf, Section, Split, Trace
 from tokendemo_formal.override.question import Question
 
@@ -90,8 +90,8 @@ def lines(
     if answer.assignment is not None:
         assert answer.margin is not None
         header["witness"] = list(answer.assignment)
-        header["low"] = str(answer.margin.low)
-        header["high"] = str(answer.upper if claim == "optimum" else answer.margin.high)
+        low, high = _widened(answer.margin)
+        header["low"], header["high"] = str(low), str(answer.upper if claim == "optimum" else high)
     yield _line(header)
     yield described
     vocabulary = question.vocabulary_array
@@ -113,6 +113,15 @@ def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
     if not answer.proof:
         raise InputError("the answer was computed without its proof; ask for it with certify=True")
     return "no-override", answer.proof
+
+
+def _widened(margin: Bounds) -> tuple[Fraction, Fraction]:
+    """Bounds on the same side of 0 with room for the rounding of whoever checks: other formulas, other balls."""
+    low, high = margin.low, margin.high
+    slack = (high - low) * 2**16 + max(abs(low), abs(high)) / 2**40
+    if low > 0 or high < 0:
+        slack = min(slack, min(abs(low), abs(high)) / 2)
+    return low - slack, high + slack
 
 
 def _last_length(answer: Answer) -> tuple[Section, ...]:
