@@ -320,11 +320,11 @@ def fold(numbers: Numbers, norm: Norm | None, weights: Array, bias: Array | None
     return Projection(weights, bias, norm)
 
 
-def project(numbers: Numbers, projection: Projection, x: Array) -> Array:
-    """(n, k): the projection of each row of (n, d)."""
+def project(numbers: Numbers, projection: Projection, x: Array, divisor: Array | None = None) -> Array:
+    """(n, k): the projection of each row of (n, d); ``divisor``: the norm's :func:`deviation` of x, if known."""
     y = numbers.matmul(x, projection.weights)
     if projection.norm is not None:
-        y = y / deviation(numbers, projection.norm, x)
+        y = y / (deviation(numbers, projection.norm, x) if divisor is None else divisor)
     return y if projection.bias is None else y + projection.bias.reshape(1, -1)
 
 
@@ -446,6 +446,11 @@ class Computation:
             raw = normalise(self.numbers, norm, raw)
         return raw
 
+    def divisor(self, inner: Array) -> Array | None:
+        """(n, 1): what the folded norm divides all projections of inner rows by; None without one."""
+        norms = self._input_norms
+        return deviation(self.numbers, norms[-1], inner) if norms else None
+
     def stream(self, raw: Array) -> Array:
         """(n, d): the residual stream that the layer adds to, from raw rows."""
         return normalise(self.numbers, self.layer.embedding_norm, raw)
@@ -456,9 +461,10 @@ class Computation:
         scale_squared = Fraction(1, layer.wq.shape[2]) if layer.scale_squared is None else layer.scale_squared
         factor = numbers.sqrt(numbers.constant(scale_squared)) / numbers.constant(layer.temperature)
         inner = self.inner(raw)
+        divisor = self.divisor(inner)
         queries = []
         for head in range(layer.heads):
-            q = project(numbers, self.into_attention(self.wq[head], self.bq[head]), inner)
+            q = project(numbers, self.into_attention(self.wq[head], self.bq[head]), inner, divisor)
             q = normalise(numbers, layer.query_norm, q)
             if isinstance(layer.positions, Rotary):
                 q = rotate(numbers, layer.positions, q, position)
@@ -547,19 +553,20 @@ class Reading:
         """Scores (n, H) and readouts (n, H, R) of raw rows (n, d) that all stand at one position."""
         layer, numbers = self.computation.layer, self.computation.numbers
         inner = self.computation.inner(raw)
+        divisor = self.computation.divisor(inner)
         keys = self.keys(position)
         if layer.key_norm is None:
-            scores = project(numbers, keys[0], inner)
+            scores = project(numbers, keys[0], inner, divisor)
         else:
             columns = []
             for head in range(layer.heads):
-                key = project(numbers, keys[2 * head], inner)
+                key = project(numbers, keys[2 * head], inner, divisor)
                 columns.append(project(numbers, keys[2 * head + 1], key)[:, 0])
             scores = numbers.stack(columns, axis=1)
         bias = self.bias(position)
         if bias is not None:
             scores = scores + bias.reshape(1, -1)
-        readouts = project(numbers, self.values, inner)
+        readouts = project(numbers, self.values, inner, divisor)
         return scores, readouts.reshape(raw.shape[0], layer.heads, -1)
 
     def bias(self, position: int) -> Array | None:
