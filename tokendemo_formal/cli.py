@@ -84,6 +84,9 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--time-limit", type=_positive, metavar="S", help="give up after S seconds of search")
     solve.add_argument("--node-limit", type=_counting, metavar="N", help="give up after N search nodes")
     solve.add_argument("--votes", action="store_true", help="show what each token contributes through each head")
+    solve.add_argument(
+        "--float32", action="store_true", help="bound how far float32 runs of the layer can be from the margin"
+    )
     solve.add_argument("--json", action="store_true", help="print one JSON object")
     solve.add_argument("--certificate", metavar="FILE", help="write a proof that 'tokendemo check' checks")
     solve.set_defaults(run=_solve)
@@ -166,7 +169,8 @@ def _solve(options: argparse.Namespace) -> int:
 
         tensors = model.tensors(scenario.layer)
         written = write_certificate(options.certificate, question, answer, model.files, tensors, scenario.source)
-    report = Report(scenario, model, question, answer, load_seconds, votes)
+    runs = _float32(question, answer) if options.float32 else None
+    report = Report(scenario, model, question, answer, load_seconds, votes, runs)
     if options.json:
         certificate = None if written is None else {"file": options.certificate, "bytes": written}
         _print(json.dumps({**report.to_json(), "certificate": certificate}, indent=2) + "\n")
@@ -205,6 +209,12 @@ def _votes(question: Any, answer: Any) -> Any:
 
     assignment = answer.assignment or ()
     return votes(question.with_slots(len(assignment)), assignment)
+
+
+def _float32(question: Any, answer: Any) -> Any:
+    from tokendemo_formal.override.float32 import float32_runs
+
+    return float32_runs(question, answer)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -11,11 +11,13 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from tokendemo_formal.errors import InputError
 from tokendemo_formal.models import Model
 from tokendemo_formal.override.answer import Answer, Bounds
+from tokendemo_formal.override.float32 import Float32
 from tokendemo_formal.override.question import Question
 from tokendemo_formal.override.votes import Votes
 from tokendemo_formal.scenario import Scenario
@@ -34,6 +36,7 @@ class Report:
         answer: what came back.
         load_seconds: for reading the scenario and the model.
         votes: of the prompt in the answer (without a witness: of the template alone), or None.
+        float32: how far float32 runs may be from the margin, where that was asked.
     """
 
     scenario: Scenario
@@ -42,6 +45,7 @@ class Report:
     answer: Answer
     load_seconds: float
     votes: Votes | None = None
+    float32: Float32 | None = None
 
     @property
     def retokenises(self) -> bool | None:
@@ -77,7 +81,7 @@ class Report:
             "prompt_ids": None if answer.prompt is None else list(answer.prompt),
             "retokenises": self.retokenises,
             "margin": None if answer.margin is None else list(answer.margin.decimals()),
-            "upper": None if answer.upper is None else Bounds(answer.upper, answer.upper).decimals()[1],
+            "upper": None if answer.upper is None else _above(answer.upper),
             "ruled_out": list(answer.ruled_out),
             "minimum": answer.minimum,
             "vocabulary": len(self.question.vocabulary),
@@ -97,6 +101,14 @@ class Report:
                 "direct": self.votes.direct,
                 "total": self.votes.total,
             }
+        if self.float32 is not None:
+            runs = self.float32
+            content["float32"] = {
+                "over": "the witness" if runs.witness else "every assignment",
+                "distance": None if runs.distance is None else _above(Fraction(runs.distance)),
+                "same_side": runs.same_side,
+                "why": runs.why or None,
+            }
         return content
 
     def to_text(self) -> str:
@@ -113,14 +125,15 @@ class Report:
             low, high = answer.margin.decimals()
             lines += _item("margin", f"between {low} and {high} (an override is above 0)")
         if answer.upper is not None:
-            bound = Bounds(answer.upper, answer.upper).decimals()[1]
-            lines += _item("at most", f"{bound} for every assignment of {_tokens(answer.slots)}: proved")
+            lines += _item("at most", f"{_above(answer.upper)} for every assignment of {_tokens(answer.slots)}: proved")
         if answer.ruled_out:
             lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, each length by a proof of its own")
         spent = ", ".join(f"{phase} {t:.2f} s" for phase, t in {"load": self.load_seconds, **answer.seconds}.items())
         lines += _item("effort", f"engine {answer.engine}, {answer.nodes:,} nodes; {spent}")
         lines += _item("model", f"{self.scenario.source}, layer {self.scenario.layer}, {self.model.hash}")
         lines += _item("rigour", answer.rigour)
+        if self.float32 is not None:
+            lines += _item("float32", _float32_text(self.float32))
         lines += _item("left out", " ".join(self._left_out) or "nothing: the layer is the whole model")
         for note in answer.notes:
             lines += _item("note", note)
@@ -152,6 +165,24 @@ _RETOKENISES = {
     False: "the text of this prompt encodes to other tokens: typed like this, it is another prompt",
     None: "unknown: the model has no tokenizer",
 }
+
+
+def _above(x: Fraction) -> str:
+    """A decimal at or above the number."""
+    return Bounds(x, x).decimals()[1]
+
+
+def _float32_text(runs: Float32) -> str:
+    if runs.distance is None:
+        return f"not bounded: {runs.why}"
+    distance = _above(Fraction(runs.distance))
+    if not runs.witness:
+        return (
+            f"every float32 run of every assignment is within {distance} of its margin; to rule out overrides in such "
+            "runs, too, ask with the threshold lowered by that much"
+        )
+    side = "so on the same side of 0" if runs.same_side else "so perhaps on the other side of 0"
+    return f"every float32 run of this prompt is within {distance} of the margin, {side}"
 
 
 def token_name(model: Model, token: int) -> str:
