@@ -25,6 +25,7 @@ from tokendemo_formal.models import load_model
 from tokendemo_formal.numbers import balls
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.exact import ExactGain
+from tokendemo_formal.override.float32 import float32_distance
 from tokendemo_formal.override.solve import Progress, solve
 from tokendemo_formal.report import count, headline, printable
 from tokendemo_formal.scenario import TEMPLATE, read_scenario
@@ -96,6 +97,32 @@ def test_json_says_what_python_says(scenario: str, capsys: pytest.CaptureFixture
     assert content["seconds"].keys() == {"load", "tables", "search"}
     assert content["left_out"] == []
     assert "votes" not in content
+
+
+def test_float32_runs_are_bounded(
+    scenario: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "float32" not in run_json(capsys, "solve", scenario)
+    content = run_json(capsys, "solve", scenario, "--float32")
+    question = read_scenario(scenario).question()
+    distance = float32_distance(question, content["token_ids"])
+    found = content["float32"]
+    assert (found["over"], found["why"]) == ("the witness", None)
+    assert distance <= Fraction(Decimal(found["distance"])) <= distance * (1 + 1e-6)
+    assert found["same_side"] is (True if Fraction(Decimal(content["margin"][0])) > distance else None)
+    refused = run_json(capsys, "solve", scenario, "--slots", "1", "--float32")
+    assert refused["verdict"] == "no-override"
+    assert (refused["float32"]["over"], refused["float32"]["same_side"]) == ("every assignment", None)
+    assert Decimal(refused["float32"]["distance"]) > 0
+    assert main(["solve", scenario, "--float32"]) == 0
+    assert re.search(
+        r"^float32 +every float32 run of this prompt is within 0\.0", capsys.readouterr().out, re.MULTILINE
+    )
+    assert main(["solve", scenario, "--slots", "1", "--float32"]) == 0
+    assert "every float32 run of every assignment is within" in capsys.readouterr().out
+    monkeypatch.setattr("tokendemo_formal.override.float32.LARGEST", 1e-9)
+    assert main(["solve", scenario, "--float32"]) == 0
+    assert re.search(r"^float32 +not bounded: a float32 run may overflow", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_margin_is_rounded_outward(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -296,8 +296,8 @@ def cancelling_keys(rng: np.random.Generator) -> Question:
 def cancelling_values(rng: np.random.Generator) -> Question:
     layer = plain(rng, biases="qkv")
     token = layer.embedding[3]
-    layer = replace(layer, embedding=token + layer.embedding / 100, wv=layer.wv * 100)
-    return asked_of(replace(layer, bv=-np.einsum("d,gdh->gh", token, layer.wv)), rng)
+    layer = replace(layer, embedding=token + layer.embedding / 1e5, wv=layer.wv * 1e5, wq=0 * layer.wq)
+    return asked_of(replace(layer, bq=None, bv=-np.einsum("d,gdh->gh", token, layer.wv)), rng)
 
 
 def large_score_biases(rng: np.random.Generator) -> Question:
