@@ -45,6 +45,16 @@ def test_commands_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
         assert captured.err == ""
 
 
+def test_what_has_to_be_trusted_is_where_the_page_says() -> None:
+    text = (ROOT / "TRUST.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`([\w/]+(?:\.py|\.md|/))`", text)
+    assert len(paths) > 15
+    for path in paths:
+        assert (ROOT / path).exists() or path == "proofs/", path
+    for module in re.findall(r"python -m (benchmarks\.\w+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+
+
 @pytest.mark.usefixtures("workplace")
 def test_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new"]) == 0
