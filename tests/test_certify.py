@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -202,6 +204,63 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path.write_text(path.read_text().replace('"minimum"', '"no-override"'))
     assert main(["check", str(path)]) == 2
     assert main(["check", str(tmp_path / "none")]) == 2
+
+
+@pytest.fixture(scope="module")
+def guard_proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificate of the demonstration's answer: lengths 0 to 5 refused, a witness of 6."""
+    path = tmp_path_factory.mktemp("guard") / "proof.jsonl"
+    scenario = load_model("bundled:guard").directory / "demo.toml"
+    done = run("solve", str(scenario), "--certificate", str(path))
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    command = [sys.executable, "-W", "error", "-m", "tokendemo_formal", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+
+
+def flipped(line: Node) -> Node:
+    return {**line, "c": [c[1:] if c[0] == "-" else f"-{c}" for c in line["c"]]}
+
+
+FORGERIES: dict[str, tuple[int, str]] = {
+    "nothing": (0, "valid: 7 nodes"),
+    "a dropped child": (1, "invalid: line 15: "),
+    "a changed witness token": (1, "invalid: line 2: witness"),
+    "the tightest filter flipped": (1, "invalid: line 15: leaf: its bound"),
+    "the tightest leaf flipped": (1, "invalid: line 15: leaf: its bound"),
+    "a length less": (2, "malformed: line 1: lengths"),
+    "a later version": (3, "unsupported: line 1: version 2"),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_the_guards_certificate_and_forgeries_in_fresh_processes(
+    forgery: str, guard_proof: Path, tmp_path: Path
+) -> None:
+    lines: list[Node] = [json.loads(line) for line in guard_proof.read_text().splitlines()]
+    assert [line["node"] for line in lines[-2:]] == ["filter", "leaf"]
+    if forgery == "a dropped child":
+        lines.pop()
+    elif forgery == "a changed witness token":
+        lines[0]["witness"][0] = lines[0]["witness"][1]
+    elif forgery == "the tightest filter flipped":  # the only one
+        lines[-2] = flipped(lines[-2])
+    elif forgery == "the tightest leaf flipped":  # the last: its bound is above -1e-10, those of the others below -0.1
+        lines[-1] = flipped(lines[-1])
+    elif forgery == "a length less":
+        lines[0]["lengths"].pop()
+    elif forgery == "a later version":
+        lines[0]["version"] = 2
+    path = tmp_path / "forged.jsonl"
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    code, begin = FORGERIES[forgery]
+    done = run("check", str(path))
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout.startswith(begin), done.stdout
 
 
 @pytest.mark.slow
