@@ -248,6 +248,7 @@ def test_what_has_no_bound() -> None:
         float32_distance(asked_of(layer, rng))
     for wrong, why in (
         (replace(layer, embedding=layer.embedding * 1e38), "overflow"),
+        (replace(layer, wv=layer.wv * 1e-40), "below float32's normal numbers"),
         (replace(layer, wq=layer.wq * 1e12), "scores by more than 40"),
         (replace(layer, pre_norm=Norm("layer", np.ones(6), None, 1e-6), embedding=layer.embedding + 1e5), "variance"),
         (replace(layer, normaliser=lambda numbers, scores: softmax(numbers, scores)), "softmax"),

@@ -6,9 +6,10 @@ The bounds are computed in enclosures, rounded outward.
 
 What is assumed of the run, with u = 2^-24:
 
-* It stores every weight, bias and eps as the nearest float32, and computes the layer in the order of its formulas:
-  rows, norms, queries, keys, values, scores, weights, outputs, residual stream, final norm, two logits and their
-  difference. The queries and keys are rotated, and the factor on the scores applied, wherever it likes.
+* It stores every weight, bias and eps as the nearest float32, none but 0 below 2^-126 in absolute value, and computes
+  the layer in the order of its formulas: rows, norms, queries, keys, values, scores, weights, outputs, residual
+  stream, final norm, two logits and their difference. It rotates queries and keys, and applies the factor on the
+  scores, wherever it likes.
 * Each +, -, ×, ÷ and √ gives (exact result)(1 + δ) + ε with |δ| <= u and |ε| <= 2^-126: rounding to nearest, where
   results below the normal numbers may be flushed to 0. A multiplication may be fused with an addition.
 * Sums and dot products are added up in any order, by any grouping. TF32, bfloat16 and float16 are no part of this.
@@ -161,22 +162,36 @@ def gamma(k: int) -> float:
 
 def rounding(size: Enclosure, k: int) -> Enclosure:
     """The error of k roundings on terms whose absolute values add up to ``size``."""
-    if size.upper.size and size.upper.max() >= LARGEST:
+    if size.upper.max() >= LARGEST:
         raise UnsupportedError("a float32 run may overflow: there is no bound")
     return size * gamma(k) + 4 * k * FLUSHED
 
 
+def exact(values: Weights) -> Enclosure:
+    """Weights as they are; that they are rounded to float32 is counted where they are used.
+
+    Raises:
+        UnsupportedError: for weights so small that this rounding is no relative one.
+    """
+    value: Enclosure = ENCLOSURES.constant(values)
+    size = np.abs(value.mid)
+    if np.any((size < FLUSHED) & (value.largest > 2.0**-1000)):
+        small = float(size[(size < FLUSHED) & (size > 0)].max(initial=0.0))
+        raise UnsupportedError(f"a weight of size {small:.3g} is below float32's normal numbers: there is no bound")
+    return value
+
+
 def stored(values: Weights) -> Approximate:
-    """Weights; that they are rounded to float32 is counted where they are used."""
-    value = ENCLOSURES.constant(values)
+    """Weights."""
+    value = exact(values)
     return Approximate(value, Enclosure(np.zeros(value.shape)))
 
 
-def plus(*terms: Approximate, k: int = 0) -> Approximate:
-    """The sum in any order, each term stored or computed; ``k``: roundings besides."""
+def plus(*terms: Approximate) -> Approximate:
+    """The sum in any order, each term stored or computed."""
     value = reduce(add, (t.value for t in terms))
     size, error = reduce(add, (t.size for t in terms)), reduce(add, (t.error for t in terms))
-    return Approximate(value, error + rounding(size, len(terms) + k))
+    return Approximate(value, error + rounding(size, len(terms)))
 
 
 def times(a: Approximate, b: Approximate, k: int) -> Approximate:
@@ -187,11 +202,11 @@ def times(a: Approximate, b: Approximate, k: int) -> Approximate:
 
 def affine(x: Approximate, weights: Weights, bias: Weights | None) -> Approximate:
     """(n, k): x @ weights + bias for rows (n, d), in any order."""
-    w = ENCLOSURES.constant(weights)
+    w = exact(weights)
     value, error = ENCLOSURES.matmul(x.value, w), ENCLOSURES.matmul(x.error, absolute(w))
     size = ENCLOSURES.matmul(x.size, absolute(w))
     if bias is not None:
-        b = ENCLOSURES.constant(bias).reshape(1, -1)
+        b = exact(bias).reshape(1, -1)
         value, size = value + b, size + absolute(b)
     return Approximate(value, error + rounding(size, weights.shape[0] + 2))
 
@@ -271,11 +286,12 @@ def normed(norm: Norm | None, x: Approximate) -> Approximate:
 def wave_error(base: float, i: int, dims: int, position: int) -> float:
     """Of sin and cos of position · base^(-2i/dims): stored, or computed in float32.
 
-    The power's exponent is rounded, which |ln frequency| multiplies; then come the power, a reciprocal, a product.
+    The frequency is a power or an exp of a product with the base's logarithm: up to 3 roundings of the exponent, which
+    |ln frequency| multiplies; then come the power, a reciprocal, the product with the position.
     """
     logarithm = abs(math.log(base)) * 2 * i / dims
     angle = float(position * base ** (-2 * i / dims))
-    return (angle * (2 * logarithm + 16) + FUNCTION_ROUNDINGS + 2) * U
+    return (angle * (4 * logarithm + 16) + FUNCTION_ROUNDINGS + 2) * U
 
 
 # The layer ---------------------------------------------------------------------------------------------------------
@@ -317,7 +333,7 @@ class _Run:
             raise UnsupportedError("over all assignments, a float32 run through a final norm has no bound here")
         readout = question.readout
         rows = (readout.toward, readout.against)
-        self.rows = [ENCLOSURES.constant(row).reshape(1, -1) for row in rows]
+        self.rows = [exact(row).reshape(1, -1) for row in rows]
         self.direction = self.rows[0] - self.rows[1]
         if self.norm is not None:  # what the centred stream is read in; then, the stream itself
             self.direction = self.direction * ENCLOSURES.constant(self.norm.gain).reshape(1, -1)
@@ -467,7 +483,7 @@ class _Run:
         largest = mixed(sizes).reshape(1, heads * width) + context
 
         # the residual stream: one sum of all heads' products, the output bias and the reader's own row
-        wo = ENCLOSURES.constant(layer.wo.reshape(heads * width, layer.width))
+        wo = exact(layer.wo.reshape(heads * width, layer.width))
         zero = stored(np.zeros((1, layer.width)))
         own = normed(layer.embedding_norm, rows) if layer.residual else zero
         bias = zero if layer.bo is None else stored(layer.bo.reshape(1, -1))
@@ -476,8 +492,8 @@ class _Run:
         off = ENCLOSURES.matmul(context, absolute(wo)) + local
         reading = attention + ENCLOSURES.matmul(local, absolute(self.folded))[0, 0]
         if self.filled:
-            exact = mixed(every.value).reshape(1, heads * width)
-            stream = Approximate(ENCLOSURES.matmul(exact, wo) + own.value + bias.value, off)
+            means = mixed(every.value).reshape(1, heads * width)
+            stream = Approximate(ENCLOSURES.matmul(means, wo) + own.value + bias.value, off)
             reached = stream.size
         else:
             reached = size + off
