@@ -1,0 +1,228 @@
+"""Attacks on statements: are they about something, can their assumptions be met, is each needed, is each bound tight?
+
+* :func:`faults` lists what is wrong with a statement: a witness that does not meet the assumptions, an assumption
+  without an instance that shows that it is needed, a conclusion that does not mention its object.
+* :func:`mutants` are near statements that ought to be false: an assumption dropped, an inequality turned round or
+  made strict, a bound strengthened by 1 %, lo and hi swapped. :func:`killer` finds an exact instance that refutes one.
+  A mutant that survives is a sign of a statement weaker than it could be, or of one that says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tokendemo_formal.errors import InputError
+from tokendemo_formal.logic.printing import text
+from tokendemo_formal.logic.terms import (
+    Binder,
+    Operation,
+    Term,
+    absolute,
+    free_variables,
+    functions_of,
+    real,
+    substitute,
+)
+from tokendemo_formal.logic.values import Instance, NoValueError, holds
+from tokendemo_formal.theorems.theorem import Theorem
+
+
+def faults(of: Theorem) -> list[str]:
+    """What is wrong with a statement, in words; empty for a good one."""
+    found = []
+    found += _unmet(of, "witness", of.witness)
+    for i, probe in enumerate(of.probes):
+        found += _unmet(of, f"probe {i}", probe)
+    if of.refutation is not None:
+        found += [f for f in _unmet(of, "refutation", of.refutation) if "conclusion" not in f]
+        if _truth(of.conclusion, of.refutation) is not False:
+            found.append("the refutation does not break the conclusion")
+        if of.sharp:
+            found.append("a refuted statement's assumptions need not be sharp: leave sharp empty")
+    else:
+        found += [f"nothing shows that the assumption is needed: {a}" for a in of.assumptions if a not in of.sharp]
+    for name, instance in of.sharp.items():
+        for other, t in of.assumptions.items():
+            if other != name and _truth(t, instance) is not True:
+                found.append(f"sharp for {name!r}: does not meet the assumption {other!r}")
+        if _truth(of.assumptions[name], instance) is not False:
+            found.append(f"sharp for {name!r}: does not break that assumption")
+        if broken(of.conclusion, instance) is not True:
+            found.append(f"sharp for {name!r}: does not break the conclusion")
+    mentioned = {v.name for v in free_variables(of.conclusion)} | {f.name for f in functions_of(of.conclusion)}
+    found += [f"the conclusion does not mention {name}" for name in of.about if name not in mentioned]
+    if not of.about:
+        found.append("about is empty: what is the conclusion about?")
+    for name, t in of.assumptions.items():
+        rest = [of.conclusion, *(u for other, u in of.assumptions.items() if other != name)]
+        others = frozenset[str]().union(*(_names(u) for u in rest))
+        if not _names(t) & others:
+            found.append(f"the assumption {name!r} speaks about nothing that occurs elsewhere")
+        if isinstance(t, Operation) and t.operator == "=" and t.arguments[0] == t.arguments[1]:
+            found.append(f"the assumption {name!r} is trivial")
+    found += [f"{field} is empty" for field in ("sentence", "why", "idea", "limits") if not getattr(of, field)]
+    return found
+
+
+def _names(t: Term) -> frozenset[str]:
+    return frozenset({v.name for v in free_variables(t)} | {f.name for f in functions_of(t)})
+
+
+def _unmet(of: Theorem, label: str, instance: Instance) -> list[str]:
+    found = [
+        f"{label}: does not meet the assumption {name!r}"
+        for name, t in of.assumptions.items()
+        if _truth(t, instance) is not True
+    ]
+    if of.refutation is None and _truth(of.conclusion, instance) is not True:
+        found.append(f"{label}: the conclusion is not shown true")
+    return found
+
+
+def _truth(t: Term, instance: Instance) -> bool | None:
+    try:
+        return holds(t, instance)
+    except NoValueError:
+        return None
+
+
+def broken(conclusion: Term, instance: Instance) -> bool:
+    """Whether a conclusion is false on an instance, or says nothing there (a division by 0)."""
+    try:
+        return holds(conclusion, instance) is False
+    except NoValueError:
+        return True
+
+
+def _false(conclusion: Term, instance: Instance) -> bool:
+    return holds(conclusion, instance) is False
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A statement near a theorem's.
+
+    Attributes:
+        kind: what was changed.
+        where: the part that was.
+        assumptions, conclusion: what is left.
+    """
+
+    kind: str
+    where: str
+    assumptions: tuple[Term, ...]
+    conclusion: Term
+
+
+def mutants(of: Theorem) -> list[Mutant]:
+    """All of a theorem that is expected to be proved; none of one that is to be refuted."""
+    if of.expected == "refuted":
+        return []
+    given = tuple(of.assumptions.values())
+    found = [
+        Mutant(
+            "assumption dropped", name, tuple(t for other, t in of.assumptions.items() if other != name), of.conclusion
+        )
+        for name in of.assumptions
+    ]
+    for old, new, kind in _changes(of.conclusion):
+        conclusion = _replaced(of.conclusion, old, new)
+        found.append(Mutant(kind, text(old), given, conclusion))
+    lo, hi = real("lo"), real("hi")
+    if {lo, hi} <= free_variables(of.conclusion):
+        found.append(Mutant("lo and hi swapped", "conclusion", given, substitute(of.conclusion, {lo: hi, hi: lo})))
+    return found
+
+
+def _changes(conclusion: Term) -> Iterator[tuple[Term, Term, str]]:
+    """Comparisons inside the conclusion, each with what it is changed to."""
+    for t in dict.fromkeys(_comparisons(conclusion)):
+        a, b = t.arguments
+        if t.operator == "=":
+            yield t, Operation("<", (a, b)), "equation made an inequality"
+            yield t, Operation("<", (b, a)), "equation made an inequality"
+            continue
+        yield t, Operation(t.operator, (b, a)), "inequality turned round"
+        if t.operator == "<=":
+            yield t, Operation("<", (a, b)), "inequality made strict"
+        # the side that is the bound has to be met more closely by 1 %
+        yield t, Operation(t.operator, (a, b - absolute(b) * Fraction(1, 100))), "bound strengthened by 1 %"
+
+
+def _comparisons(t: Term) -> Iterator[Operation]:
+    """The conclusion's own comparisons: not those that say when something is the case (premises, conditions)."""
+    match t:
+        case Operation(operator=("<" | "<=" | "=")):
+            yield t
+        case Operation("=>", (_, then)):
+            yield from _comparisons(then)
+        case Operation(operator=("and" | "or" | "iff" | "not")):
+            for a in t.arguments:
+                yield from _comparisons(a)
+        case Binder(kind=("each" | "some"), body=body):
+            yield from _comparisons(body)
+
+
+def _replaced(t: Term, old: Term, new: Term) -> Term:
+    if t == old:
+        return new
+    match t:
+        case Operation(operator, arguments):
+            return Operation(operator, tuple(_replaced(a, old, new) for a in arguments))
+        case Binder(kind, count, index, body, hint):
+            # the change keeps the height of what is inside, so the index keeps its name
+            return Binder(kind, count, index, _replaced(body, old, new), hint)
+    return t
+
+
+def killer(mutant: Mutant, of: Theorem) -> Instance | None:
+    """An instance that meets the mutant's assumptions and makes its conclusion false, exactly; None if none was found.
+
+    Where an assumption was dropped, a conclusion that has no value any more counts as false.
+    """
+    false = broken if mutant.kind == "assumption dropped" else _false
+    for instance in _candidates(of):
+        try:
+            if all(holds(t, instance) is True for t in mutant.assumptions) and false(mutant.conclusion, instance):
+                return instance
+        except (NoValueError, InputError):
+            continue
+    return None
+
+
+def _candidates(of: Theorem) -> Iterator[Instance]:
+    """The theorem's own instances, and each with one of its numbers changed a little."""
+    yield from of.instances
+    for instance in of.instances:
+        for name, x in instance.values.items():
+            if isinstance(x, (int, Fraction)):
+                for change in (Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-1, 2)):
+                    yield Instance({**instance.values, name: x + change})
+
+
+def score(of: list[Theorem]) -> tuple[int, list[tuple[Theorem, Mutant]]]:
+    """How many mutants there are of some theorems, and those that survive."""
+    everything = [(t, mutant) for t in of for mutant in mutants(t)]
+    return len(everything), [(t, mutant) for t, mutant in everything if killer(mutant, t) is None]
+
+
+def main() -> None:
+    """``python -m tokendemo_formal.theorems.scrutiny [NAME…]``: faults, mutants and survivors of theorems."""
+    import sys
+
+    from tokendemo_formal.theorems import catalogue, theorem
+
+    chosen = [theorem(name) for name in sys.argv[1:]] or list(catalogue().values())
+    for t in chosen:
+        for fault in faults(t):
+            print(f"{t.name}: {fault}")
+    count, survivors = score(chosen)
+    for t, mutant in survivors:
+        print(f"{t.name}: survives: {mutant.kind}: {mutant.where}")
+    print(f"{count - len(survivors)} of {count} mutants killed")
+
+
+if __name__ == "__main__":
+    main()
