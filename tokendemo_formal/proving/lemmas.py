@@ -14,6 +14,7 @@ from tokendemo_formal.logic.terms import (
     Term,
     both,
     each,
+    exp,
     function,
     implies,
     natural,
@@ -209,3 +210,40 @@ def not_each(kernel: Kernel, n: Numeric, body: Callable[..., Term]) -> Fact:
     from tokendemo_formal.logic.terms import iff
 
     return kernel.arithmetic(iff(negation(each(n, body)), some(n, lambda i: negation(body(i)))), facts)
+
+
+def attention_positive(kernel: Kernel, n: Numeric, s: Terms) -> Fact:
+    """Σ e^s >= 0, and Σ e^s > 0 where n > 0."""
+    x = total(_n, lambda i: exp(_f(i)))
+    general = both(x >= 0, implies(_n > 0, x > 0))
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_positive", prove), {_n: n}, {_f: s})
+
+
+def attention_at_least(kernel: Kernel, n: Numeric, s: Terms, a: Terms, c: Numeric) -> Fact:
+    """c <= a(i) for each i < n ⇒ c Σ e^s <= Σ e^s a."""
+    general = implies(
+        each(_n, lambda i: _c <= _g(i)),
+        _c * total(_n, lambda i: exp(_f(i))) <= total(_n, lambda i: exp(_f(i)) * _g(i)),
+    )
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_at_least", prove), {_n: n, _c: c}, {_f: s, _g: a})
+
+
+def attention_at_most(kernel: Kernel, n: Numeric, s: Terms, a: Terms, c: Numeric) -> Fact:
+    """a(i) <= c for each i < n ⇒ Σ e^s a <= c Σ e^s."""
+    general = implies(
+        each(_n, lambda i: _g(i) <= _c),
+        total(_n, lambda i: exp(_f(i)) * _g(i)) <= _c * total(_n, lambda i: exp(_f(i))),
+    )
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_at_most", prove), {_n: n, _c: c}, {_f: s, _g: a})

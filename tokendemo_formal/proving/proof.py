@@ -161,6 +161,17 @@ class Proof:
         """goal(i) for each i < count, see :func:`tactics.for_each`."""
         return self.kernel_fact(tactics.for_each(self.kernel, count, goal, by), because, "smt, for an arbitrary index")
 
+    def each_chosen(
+        self,
+        chosen: Fact,
+        goal: Callable[[Variable], Term],
+        by: Callable[[Variable, Variable], Iterable[Fact]],
+        because: str = "",
+    ) -> Fact:
+        """goal(j) for each j that has some v, see :func:`tactics.for_each_chosen`."""
+        fact = tactics.for_each_chosen(self.kernel, chosen, goal, by)
+        return self.kernel_fact(fact, because, "smt, for an arbitrary index and its choice")
+
     def induction(
         self,
         index: Variable,
