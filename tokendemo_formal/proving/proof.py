@@ -135,9 +135,7 @@ class Proof:
 
     def lemma(self, lemma: Callable[..., Fact], *arguments: Any) -> Fact:
         """One of :mod:`tokendemo_formal.proving.lemmas`, for these arguments (after the kernel)."""
-        return self.kernel_fact(
-            lemma(self.kernel, *arguments), lemma.__name__.replace("_", " "), "induction on the length"
-        )
+        return self.kernel_fact(lemma(self.kernel, *arguments), lemma.__name__.replace("_", " "), "general lemma")
 
     def have(self, goal: Term, by: Iterable[Fact] = (), because: str = "") -> Fact:
         """The goal follows from these facts by arithmetic over the reals."""

@@ -84,6 +84,15 @@ def _speaks_of_each(fact: Fact, count: Term) -> bool:
     return isinstance(c, Binder) and c.kind == "each" and c.count == count
 
 
+def taken(kernel: Kernel, fact: Fact, *indices: Numeric) -> Fact:
+    """From "for each i < n, each j < m, … P(i, j, …)" what it says at some indices, if they are below the counts."""
+    for index in indices:
+        binder = _binder(fact.conclusion)
+        below = kernel.assume(term(index) < binder.count)
+        fact = kernel.arithmetic(binder.at(index), [kernel.at(fact, index), below])
+    return fact
+
+
 def for_each_chosen(
     kernel: Kernel, chosen: Fact, goal: Callable[[Variable], Term], by: Callable[[Variable, Variable], Iterable[Fact]]
 ) -> Fact:

@@ -767,7 +767,8 @@ ONE_TOKEN_INFLUENCE = Theorem(
         "the new token's readout is in [low, high]": _ONE_OF_THREE.but("the new token reads 9", a_y=9),
     },
     probes=(_ONE_OF_THREE.but("the other way round", s_x=0, a_x=0, s_y=_log(4), a_y=1),),
-    why="With bounded scores a single token among many has little say: 1/n up to a constant (Hahn 2020 has this shape).",
+    uses=("privilege_costs_utility",),
+    why="With bounded scores a single token among many has little say: 1/n up to a constant (the shape of Hahn 2020).",
     idea="The readout is a mixture of the others' readout, which stays, with the token's, whose weight is largest if "
     "it weighs e^hi and the n others e^lo each.",
     limits="The token must not be the reader, whose change moves all scores (one_token_influence_of_the_reader). One "
