@@ -53,10 +53,18 @@ def ask(solver: SolverName, script: str, seconds: float) -> Response:
     return _z3(script, seconds) if solver == "z3" else _cvc5(script, seconds)
 
 
+@cache
+def _context() -> Any:
+    """One Z3 context for all questions: making one takes longer than most answers. Each question has its own solver."""
+    import z3
+
+    return z3.Context()
+
+
 def _z3(script: str, seconds: float) -> Response:
     import z3
 
-    context = z3.Context()
+    context = _context()
     # nlsat first, which decides most of what is asked here; then whatever Z3 chooses
     for tactic in ("qfnra-nlsat", None):
         solver: Any = z3.Tactic(tactic, ctx=context).solver() if tactic else z3.Solver(ctx=context)
