@@ -58,9 +58,7 @@ def moved(p: Proof) -> Fact:
     whole_i, _, common, first, second, floor_i, floor_j, positive_i, positive_j = given
     part_i = p.have(A * i <= R * (U * i), [first, positive_i, p.lemma(product_nonnegative, R * U - A, i)])
     part_j = p.have(B * j >= 0, [second, positive_j, p.lemma(product_nonnegative, B, j)])
-    p.say(
-        "The common part pulls for the mixture in which it has the larger share, by at most R E times the difference."
-    )
+    p.say("The common part pulls for the mixture that gives it more, by at most R E times the difference.")
     pull = p.have(
         either(P * i - P * j <= 0, P * i - P * j <= R * (E * i) - R * (E * j)),
         [common, p.lemma(product_nonnegative, P, j - i), p.lemma(product_nonnegative, R * E - P, i - j)],

@@ -358,7 +358,7 @@ ASYMPTOTIC_IRRELEVANCE = Theorem(
     "vocabulary's values, and every mixture is one (every_mixture_is_approached).",
     idea="The share falls below eps by dilution, and the output is within M_S R of the hull.",
     limits="Plain attention, one head, a finite vocabulary. Defences that keep a share at any length (L1) escape; so "
-    "do several heads together, whose joint limits are no convex hull.",
+    "do several heads together (several_heads_do_not_mix).",
 )  # fmt: skip
 
 target = real("N")
@@ -429,6 +429,40 @@ EVERY_MIXTURE_IS_APPROACHED = Theorem(
     limits="U is given by its counts: n_v tokens of word v add n_v e^(s_v) to the mass. Weights lam_v >= 0 make the "
     "counts natural numbers; the bound holds without. The mass, and with it the length, grows with N.",
 )  # fmt: skip
+
+n_A, n_B = natural("n_A"), natural("n_B")
+x_A, y_A = real("x_A"), real("y_A")
+
+
+def vote_share(score: Numeric) -> Term:
+    """The share of n_A words A of some score among these and n_B words B of score 0."""
+    return n_A * exp(score) / (n_A * exp(score) + n_B)
+
+
+_TWO_TASTES = Instance({"n_A": 1, "n_B": 2, "x_A": _log(2), "y_A": 0}, "votes 1/2 in the first head, 1/3 in the second")
+
+SEVERAL_HEADS_DO_NOT_MIX = Theorem(
+    name="several_heads_do_not_mix",
+    entry=15,
+    claims=("C2", "C5"),
+    sentence="Two heads that weigh word A by e^x and e^y, and word B by 1, differ in their votes f and g for A by at "
+    "least (1 - e^(y - x)) f (1 - f), however many words of each there are.",
+    assumptions={"there is a word": n_A + n_B > 0},
+    conclusion=(exp(x_A) - exp(y_A)) / exp(x_A) * (vote_share(x_A) * (1 - vote_share(x_A)))
+    <= vote_share(x_A) - vote_share(y_A),
+    about=("n_A", "n_B", "x_A", "y_A"),
+    witness=_TWO_TASTES,
+    sharp={"there is a word": _TWO_TASTES.but("nothing at all", n_A=0, n_B=0)},
+    probes=(
+        _TWO_TASTES.but("among a thousand words B the bound is nearly met", n_B=1000),
+        _TWO_TASTES.but("no word A", n_A=0),
+    ),
+    why="For one head the limits of long inputs are all mixtures of the words' outputs. For several heads they are no "
+    "convex set: word A alone gives the votes (1, 1), word B alone (0, 0), but where x > y nothing gives, or comes "
+    "near, the mixture (1/2, 1/2).",
+    idea="Both heads count the same words, but the odds for A differ by the factor e^(x - y).",
+    limits="Two heads and two words are enough to show it; it is no description of the joint limits.",
+)
 
 weight = function("w")
 readout = function("a")
@@ -1139,6 +1173,7 @@ THEOREMS = (
     OUTPUT_NEARS_THE_VOCABULARYS_HULL,
     ASYMPTOTIC_IRRELEVANCE,
     EVERY_MIXTURE_IS_APPROACHED,
+    SEVERAL_HEADS_DO_NOT_MIX,
     OUTPUT_STAYS_IN_THE_HULL,
     HULL_SAFETY,
     SAFE_WITH_A_VANISHING_SHARE,
