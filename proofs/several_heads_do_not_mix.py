@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, real
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import product_nonnegative
 from tokendemo_formal.theorems.guarantees import n_A, n_B, vote_share, x_A, y_A
 
 
@@ -12,40 +11,21 @@ def prove(p: Proof) -> None:
     p.say("Let a and b be the counts, u and v what a word A weighs in the two heads, f and g their votes, and")
     p.say("c = (u - v) / u. Then f D = a u and g E = a v for the masses D = a u + b and E = a v + b = D - a c u.")
     a, b, u, v, f, g, c = (real(name) for name in "abuvfgc")
-    D, E = a * u + b, a * v + b
     given = [
         p.kernel.assume(t)
         for t in (
             both(a >= 0, b >= 0, a + b > 0),
             u > 0,
             v > 0,
-            (f * D).eq(a * u),
-            (g * E).eq(a * v),
+            (f * (a * u + b)).eq(a * u),
+            (g * (a * v + b)).eq(a * v),
             (c * u).eq(u - v),
         )
     ]
-    counts, heavy, light, first, second, gain = given
-    masses = p.have(both(D > 0, E > 0), [counts, heavy, light])
-    share = p.have(both(f >= 0, f <= 1), [first, masses, counts, heavy], "f is a share")
-    product = p.have(
-        ((f - g - c * (f * (1 - f))) * E).eq(c * c * (f * (1 - f) * (a * u))),
-        [first, second, gain],
-        "f E = f D - f a c u = a u (1 - c f)",
+    p.say(
+        "(f - g) E = c f (1 - f) D, and D is E and a c u more; so f - g is c f (1 - f) and c² f (1 - f) a u / E more."
     )
-    sign = p.have(
-        c * c * (f * (1 - f) * (a * u)) >= 0,
-        [
-            p.lemma(product_nonnegative, f, 1 - f),
-            p.lemma(product_nonnegative, a, u),
-            p.lemma(product_nonnegative, f * (1 - f), a * u),
-            p.lemma(product_nonnegative, c * c, f * (1 - f) * (a * u)),
-            p.have(c * c >= 0),
-            share,
-            counts,
-            heavy,
-        ],
-    )
-    general = p.have(c * (f * (1 - f)) <= f - g, [product, sign, masses], "divided by E")
+    general = p.have(c * (f * (1 - f)) <= f - g, given, "c² f (1 - f) a u is not negative")
 
     p.say("Put in the counts and the weights e^x and e^y.")
     some = p.assumption("there is a word")
