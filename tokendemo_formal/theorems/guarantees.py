@@ -1078,6 +1078,47 @@ _DEEP = Instance(
 # the state rises after layer 1 of the second run
 _LATE = {"x'": lambda layer, i, c: 2 if layer == 2 else 1}
 
+# two runs of one model on the same system tokens, whatever its layers compute
+_SAME_MODEL = {
+    "the system's tokens are the same": each(k, lambda i: same_state(0, i)),
+    "scores are computed from states": each(
+        L,
+        lambda layer: each(
+            H,
+            lambda h: each(
+                k,
+                lambda i: each(
+                    k,
+                    lambda j: implies(
+                        both(same_state(layer, i), same_state(layer, j)),
+                        one.score(layer, h, i, j).eq(two.score(layer, h, i, j)),
+                    ),
+                ),
+            ),
+        ),
+    ),
+    "values are computed from states": each(
+        L,
+        lambda layer: each(
+            H,
+            lambda h: each(
+                k,
+                lambda j: implies(
+                    same_state(layer, j),
+                    each(width, lambda c: one.value(layer, h, j, c).eq(two.value(layer, h, j, c))),
+                ),
+            ),
+        ),
+    ),
+    "the next state is computed from the state and the heads' outputs": each(
+        L,
+        lambda layer: each(
+            k,
+            lambda i: implies(both(same_state(layer, i), same_outputs(layer, i)), same_state(layer + 1, i)),
+        ),
+    ),
+}
+
 ROLE_MASKS_AT_DEPTH = Theorem(
     name="role_masks_at_depth",
     entry=33,
@@ -1085,43 +1126,7 @@ ROLE_MASKS_AT_DEPTH = Theorem(
     sentence="If no system token, the reader included, sees the adversary's tokens in any head of any layer, its "
     "states are the same whatever the adversary says, at any depth (L4).",
     assumptions={
-        "the system's tokens are the same": each(k, lambda i: same_state(0, i)),
-        "scores are computed from states": each(
-            L,
-            lambda layer: each(
-                H,
-                lambda h: each(
-                    k,
-                    lambda i: each(
-                        k,
-                        lambda j: implies(
-                            both(same_state(layer, i), same_state(layer, j)),
-                            one.score(layer, h, i, j).eq(two.score(layer, h, i, j)),
-                        ),
-                    ),
-                ),
-            ),
-        ),
-        "values are computed from states": each(
-            L,
-            lambda layer: each(
-                H,
-                lambda h: each(
-                    k,
-                    lambda j: implies(
-                        same_state(layer, j),
-                        each(width, lambda c: one.value(layer, h, j, c).eq(two.value(layer, h, j, c))),
-                    ),
-                ),
-            ),
-        ),
-        "the next state is computed from the state and the heads' outputs": each(
-            L,
-            lambda layer: each(
-                k,
-                lambda i: implies(both(same_state(layer, i), same_outputs(layer, i)), same_state(layer + 1, i)),
-            ),
-        ),
+        **_SAME_MODEL,
         "the adversary's tokens are masked in the first run": one.masked(),
         "the adversary's tokens are masked in the second run": two.masked(),
     },
@@ -1163,6 +1168,48 @@ ROLE_MASKS_AT_DEPTH = Theorem(
     "in both runs; the adversary's own states are arbitrary. Positions of system tokens must not move with the input.",
 )  # fmt: skip
 
+
+def _masked_last(run: Run) -> Term:
+    """No system token sees an adversary token in the last layer."""
+    return each(
+        L,
+        lambda layer: implies(
+            (layer + 1).eq(L),
+            each(H, lambda h: each(k, lambda i: each(run.m, lambda j: run.visible(layer, h, i, j).eq(0)))),
+        ),
+    )
+
+
+ONLY_THE_LAST_LAYER_MASKED = Theorem(
+    name="only_the_last_layer_masked",
+    entry=33,
+    claims=("C5",),
+    sentence="Claim: it is enough that the decision's own layer, the last, masks the adversary's tokens.",
+    assumptions={
+        **_SAME_MODEL,
+        "the last layer masks the adversary's tokens in the first run": _masked_last(one),
+        "the last layer masks the adversary's tokens in the second run": _masked_last(two),
+    },
+    conclusion=each(k, lambda i: same_state(L, i)),
+    about=("x", "x'"),
+    witness=_DEEP,
+    expected="refuted",
+    refutation=Instance(
+        {
+            **_DEEP.values,
+            "visible": lambda layer, h, i, j: 1 - layer, "visible'": lambda layer, h, i, j: 1 - layer,
+            "x": lambda layer, i, c: 1 if layer == 0 else -4, "x'": lambda layer, i, c: 1 if layer == 0 else 5,
+            "v_S": lambda layer, h, j, c: 1 if layer == 0 else -4,
+            "v_S'": lambda layer, h, j, c: 1 if layer == 0 else 5,
+        },
+        "two layers that pass on what their only head adds up; the system token, of value 1, sees in the first layer "
+        "an adversary token of value -9 in one run and 9 in the other",
+    ),
+    why="A mask on the layer that decides leaves open the way through the states of earlier layers.",
+    idea="After the first layer the system's state is (1 - 9) / 2 = -4 or (1 + 9) / 2 = 5, and the second keeps it.",
+    limits="With masks in every layer it holds: role_masks_at_depth.",
+)  # fmt: skip
+
 THEOREMS = (
     MARGIN_KEEPS_THE_SIGN,
     SHARE_FLOOR_IS_NOT_ENOUGH,
@@ -1192,4 +1239,5 @@ THEOREMS = (
     ALL_BUT_ONE_HEAD_MASKED,
     NON_INTERFERENCE_KEEPS_THE_MARGIN,
     ROLE_MASKS_AT_DEPTH,
+    ONLY_THE_LAST_LAYER_MASKED,
 )
