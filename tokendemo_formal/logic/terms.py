@@ -360,11 +360,19 @@ def _bind(kind: Literal["sum", "each", "some"], count: Numeric, body: Callable[[
 
 
 def bind(kind: Literal["sum", "each", "some"], count: Numeric, index: Variable, body: Term, hint: str = "i") -> Binder:
-    """The binder over a body in which ``index`` is still free."""
+    """The binder over a body in which ``index`` is still free.
+
+    Raises:
+        InputError: where the body was taken out of another binder with that one's index still in it: the new binder
+            could capture it.
+    """
     count = _number(count)
     if count.sort is not Sort.NATURAL:
         raise InputError(f"a sum's or a quantifier's length has to be a natural number; found {count}")
     _expect(body, Sort.PROPOSITION, no=kind == "sum")
+    loose = [v.name for v in free_variables(body) if v.name.startswith("_")]
+    if loose:
+        raise InputError(f"{body}: {', '.join(sorted(loose))} is another binder's index; open that with its method at")
     bound = Variable(f"_{body.height + 1}", Sort.NATURAL)
     return Binder(kind, count, bound, substitute(body, {index: bound}), hint)
 

@@ -14,7 +14,7 @@ Main declarations: :class:`Fact`, :class:`Kernel`, :data:`AXIOMS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -125,10 +125,10 @@ class Fact:
     conclusion: Term
     grounds: frozenset[Ground]
     axiom: bool = False
-    key: object = field(default=None, repr=False)
+    key: InitVar[object] = None  # not kept: a fact is no licence to make others
 
-    def __post_init__(self) -> None:
-        if self.key is not _KEY:
+    def __post_init__(self, key: object) -> None:
+        if key is not _KEY:
             raise ProofError("facts are made by the rules of a Kernel only")
 
     def __str__(self) -> str:
@@ -170,7 +170,7 @@ class Kernel:
         self.solvers = tuple(default_solvers() if solvers is None else solvers)
         self.seconds = seconds
         self.known: dict[Any, Fact] = {}
-        """Facts that :mod:`tokendemo_formal.proving.lemmas` made with this kernel, by name."""
+        """Lemmas and theorems that were shown with this kernel already, by kind and name."""
         if not self.solvers:
             raise InputError("a kernel needs at least one solver")
 
