@@ -68,11 +68,19 @@ class GaveUpError(TokenDemoError):
 
 @dataclass(frozen=True)
 class Obligation:
-    """What solvers were asked, and that they agreed: ``script`` is unsatisfiable. ``replies`` holds every one asked."""
+    """What solvers were asked, and that they agreed: ``script`` is unsatisfiable.
+
+    Attributes:
+        script: SMT-LIB 2.
+        logic: that it declares.
+        replies: of every solver that was asked.
+        goal: what follows, for people.
+    """
 
     script: str
     logic: str
     replies: tuple[tuple[SolverName, Reply], ...]
+    goal: str
 
 
 @dataclass(frozen=True)
@@ -354,7 +362,7 @@ class Kernel:
             replies.append((other, reply))
         hypotheses = frozenset[Term]().union(*(f.hypotheses for f in premises))
         grounds = frozenset[Ground]().union(*(f.grounds for f in premises))
-        return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies))})
+        return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies), text(goal))})
 
     def identity(self, equation: Term) -> Fact:
         """⊢ a = b for polynomials that expand to the same (SymPy; sums, exponentials and the like are symbols)."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokendemo_formal.errors import InputError
 from tokendemo_formal.proving.kernel import Kernel
-from tokendemo_formal.proving.proof import Proof, Result, Status, run, unproved
+from tokendemo_formal.proving.proof import Proof, Result, run, unproved
 from tokendemo_formal.proving.solvers import SolverName, default_solvers
 from tokendemo_formal.theorems import theorem
 
@@ -137,8 +137,3 @@ def _attempt(name: str, solvers: Sequence[SolverName] | None, seconds: float) ->
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return unproved(theorem(name), f"{type(error).__name__} in {where.filename}, line {where.lineno}: {error}")
-
-
-def settled(result: Result) -> bool:
-    """Whether the verdict is the expected one and the status is a proof's or a refutation's."""
-    return result.verdict == theorem(result.name).expected and result.status.rank <= Status.SMT.rank

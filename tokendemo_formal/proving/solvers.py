@@ -28,6 +28,19 @@ def default_solvers() -> tuple[SolverName, ...]:
     return ("z3", "cvc5") if available("cvc5") else ("z3",)
 
 
+def required(solver: SolverName) -> SolverName:
+    """The solver itself.
+
+    Raises:
+        InputError: where it is not installed.
+    """
+    if not available(solver):
+        raise InputError(
+            f"the solver {solver} is not installed; pip install {'z3-solver' if solver == 'z3' else solver}"
+        )
+    return solver
+
+
 @dataclass(frozen=True)
 class Response:
     """What a solver said; ``model`` is one for "sat", as text."""
@@ -47,11 +60,7 @@ def ask(solver: SolverName, script: str, seconds: float) -> Response:
     Raises:
         InputError: where the solver is not installed.
     """
-    if not available(solver):
-        raise InputError(
-            f"the solver {solver} is not installed; pip install {'z3-solver' if solver == 'z3' else solver}"
-        )
-    return _z3(script, seconds) if solver == "z3" else _cvc5(script, seconds)
+    return _z3(script, seconds) if required(solver) == "z3" else _cvc5(script, seconds)
 
 
 _thread = threading.local()

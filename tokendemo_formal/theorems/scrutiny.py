@@ -62,6 +62,9 @@ def faults(of: Theorem) -> list[str]:
             found.append(f"the assumption {name!r} speaks about nothing that occurs elsewhere")
         if isinstance(t, Operation) and t.operator == "=" and t.arguments[0] == t.arguments[1]:
             found.append(f"the assumption {name!r} is trivial")
+    if of.equivalent:
+        alive = {mutant.label for mutant in mutants(of) if killer(mutant, of) is None}
+        found += [f"equivalent names no surviving mutant: {label}" for label in of.equivalent if label not in alive]
     found += [f"{field} is empty" for field in ("sentence", "why", "idea", "limits") if not getattr(of, field)]
     return found
 
@@ -115,6 +118,11 @@ class Mutant:
     assumptions: tuple[Term, ...]
     conclusion: Term
 
+    @property
+    def label(self) -> str:
+        """What :attr:`Theorem.equivalent` knows it by."""
+        return f"{self.kind}: {self.where}"
+
 
 def mutants(of: Theorem) -> list[Mutant]:
     """All of a theorem that is expected to be proved; none of one that is to be refuted."""
@@ -141,8 +149,8 @@ def _changes(conclusion: Term) -> Iterator[tuple[Term, Term, str]]:
     for t in dict.fromkeys(_comparisons(conclusion)):
         a, b = t.arguments
         if t.operator == "=":
-            yield t, Operation("<", (a, b)), "equation made an inequality"
-            yield t, Operation("<", (b, a)), "equation made an inequality"
+            yield t, Operation("<", (a, b)), "equation made <"
+            yield t, Operation("<", (b, a)), "equation made >"
             continue
         yield t, Operation(t.operator, (b, a)), "inequality turned round"
         if t.operator == "<=":
@@ -208,20 +216,31 @@ def score(of: list[Theorem]) -> tuple[int, list[tuple[Theorem, Mutant]]]:
     return len(everything), [(t, mutant) for t, mutant in everything if killer(mutant, t) is None]
 
 
+def report(of: list[Theorem]) -> str:
+    """Faults, surviving mutants with the reasons why they are equivalent, and the mutation score, as text."""
+    lines = [f"{t.name}: {fault}" for t in of for fault in faults(t)]
+    count, survivors = score(of)
+    for t, mutant in survivors:
+        lines.append(f"{t.name}: survives: {mutant.label}")
+        if mutant.label in t.equivalent:
+            lines.append(f"  equivalent: {t.equivalent[mutant.label]}")
+    explained = sum(mutant.label in t.equivalent for t, mutant in survivors)
+    killed = count - len(survivors)
+    told = (
+        f"mutation score {killed / count:.1%}: {killed} of {count} mutants refuted exactly" if count else "no mutants"
+    )
+    if survivors:
+        told += f"; {len(survivors)} survive, {explained} of them equivalent to the theorem or implied by it"
+    return "\n".join([*lines, told, ""])
+
+
 def main() -> None:
-    """``python -m tokendemo_formal.theorems.scrutiny [NAME…]``: faults, mutants and survivors of theorems."""
+    """``python -m tokendemo_formal.theorems.scrutiny [NAME…]``: the same as ``tokendemo mutants``."""
     import sys
 
-    from tokendemo_formal.theorems import catalogue, theorem
+    from tokendemo_formal.theorems import chosen
 
-    chosen = [theorem(name) for name in sys.argv[1:]] or list(catalogue().values())
-    for t in chosen:
-        for fault in faults(t):
-            print(f"{t.name}: {fault}")
-    count, survivors = score(chosen)
-    for t, mutant in survivors:
-        print(f"{t.name}: survives: {mutant.kind}: {mutant.where}")
-    print(f"{count - len(survivors)} of {count} mutants killed")
+    sys.stdout.write(report(chosen(sys.argv[1:])))
 
 
 if __name__ == "__main__":
