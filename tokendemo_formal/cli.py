@@ -1,8 +1,8 @@
 """The command line, ``tokendemo COMMAND``: questions about a layer, and theorems about all layers.
 
 Exit codes: 0 answered, 1 not as expected (``check``, ``prove``, ``explain``, ``replay``), 2 bad input (one line on
-stderr), 3 gave up (what there is so far is printed all the same), 130 interrupted. An answer is written in one piece when
-it is complete, so an interruption leaves nothing half written.
+stderr), 3 gave up (what there is so far is printed all the same), 130 interrupted. An answer is written in one piece
+when it is complete, so an interruption leaves nothing half written.
 
 Only what every command needs is imported here: ``--help`` loads neither NumPy nor a solver.
 """

@@ -363,17 +363,16 @@ def bind(kind: Literal["sum", "each", "some"], count: Numeric, index: Variable, 
     """The binder over a body in which ``index`` is still free.
 
     Raises:
-        InputError: where the body was taken out of another binder with that one's index still in it: the new binder
-            could capture it.
+        InputError: where the body was taken out of another binder with that one's index still in it, and the new binder
+            would capture it.
     """
     count = _number(count)
     if count.sort is not Sort.NATURAL:
         raise InputError(f"a sum's or a quantifier's length has to be a natural number; found {count}")
     _expect(body, Sort.PROPOSITION, no=kind == "sum")
-    loose = [v.name for v in free_variables(body) if v.name.startswith("_")]
-    if loose:
-        raise InputError(f"{body}: {', '.join(sorted(loose))} is another binder's index; open that with its method at")
     bound = Variable(f"_{body.height + 1}", Sort.NATURAL)
+    if bound in free_variables(body):
+        raise InputError(f"{body}: {bound.name} is another binder's index; open that binder with its method at")
     return Binder(kind, count, bound, substitute(body, {index: bound}), hint)
 
 
