@@ -321,31 +321,36 @@ def smtlib_statement(
     free = sorted(used - KNOWN, key=lambda f: f.name)
     head += [f"(declare-fun {symbol(f.name)} ({' '.join(['Int'] * f.arity)}) Real)" for f in free]
     known = sorted({name for f in used & KNOWN for name in (f.name, *_MENTIONED.get(f.name, ()))})
-    head += [f"(declare-fun {name} (Real) Real)" for name in known]
-    head += [axiom for name in known for axiom in _AXIOMS[name]]
+    head += [f"(declare-fun {_OURS}{name} (Real) Real)" for name in known]
+    head += [f"(assert {axiom})" for name in known for axiom in _AXIOMS[name]]
     body = [f"; {name}\n(assert {line})" for name, line in zip(assumptions, lines, strict=False)]
     return "\n".join([*head, *script.definitions, *body, f"(assert (not {lines[-1]}))", "(check-sat)", ""])
 
 
+_OURS = "real_"
+"""Put before the known functions' names: some solvers have an exp or a sin of their own."""
+
 _AXIOMS = {
     "exp": (
-        "(assert (forall ((x Real)) (> (exp x) 0.0)))",
-        "(assert (forall ((x Real) (y Real)) (=> (< x y) (< (exp x) (exp y)))))",
-        "(assert (= (exp 0.0) 1.0))",
-        "(assert (forall ((x Real) (y Real)) (= (exp (+ x y)) (* (exp x) (exp y)))))",
-        "(assert (forall ((x Real)) (>= (exp x) (+ 1.0 x))))",
+        "(forall ((x Real)) (> (real_exp x) 0.0))",
+        "(forall ((x Real) (y Real)) (=> (< x y) (< (real_exp x) (real_exp y))))",
+        "(= (real_exp 0.0) 1.0)",
+        "(forall ((x Real) (y Real)) (= (real_exp (+ x y)) (* (real_exp x) (real_exp y))))",
+        "(forall ((x Real)) (>= (real_exp x) (+ 1.0 x)))",
     ),
-    "sqrt": ("(assert (forall ((x Real)) (=> (<= 0.0 x) (and (<= 0.0 (sqrt x)) (= (* (sqrt x) (sqrt x)) x)))))",),
-    "log": ("(assert (forall ((x Real) (y Real)) (=> (and (< 0.0 x) (= y (log x))) (= (exp y) x))))",),
+    "sqrt": ("(forall ((x Real)) (=> (<= 0.0 x) (and (<= 0.0 (real_sqrt x)) (= (* (real_sqrt x) (real_sqrt x)) x))))",),
+    "log": ("(forall ((x Real)) (=> (< 0.0 x) (= (real_exp (real_log x)) x)))",),
     "cos": (
-        "(assert (= (cos 0.0) 1.0))",
-        "(assert (forall ((x Real)) (= (+ (* (cos x) (cos x)) (* (sin x) (sin x))) 1.0)))",
-        "(assert (forall ((x Real) (y Real)) (= (cos (+ x y)) (- (* (cos x) (cos y)) (* (sin x) (sin y))))))",
+        "(= (real_cos 0.0) 1.0)",
+        "(forall ((x Real)) (= (+ (* (real_cos x) (real_cos x)) (* (real_sin x) (real_sin x))) 1.0))",
+        "(forall ((x Real) (y Real))"
+        " (= (real_cos (+ x y)) (- (* (real_cos x) (real_cos y)) (* (real_sin x) (real_sin y)))))",
     ),
     "sin": (
-        "(assert (= (sin 0.0) 0.0))",
-        "(assert (forall ((x Real) (y Real)) (= (sin (+ x y)) (+ (* (sin x) (cos y)) (* (cos x) (sin y))))))",
-        "(assert (forall ((x Real)) (=> (<= 0.0 x) (<= (sin x) x))))",
+        "(= (real_sin 0.0) 0.0)",
+        "(forall ((x Real) (y Real))"
+        " (= (real_sin (+ x y)) (+ (* (real_sin x) (real_cos y)) (* (real_cos x) (real_sin y)))))",
+        "(forall ((x Real)) (=> (<= 0.0 x) (<= (real_sin x) x)))",
     ),
 }
 _MENTIONED = {"log": ("exp",), "cos": ("sin",), "sin": ("cos",)}
@@ -368,8 +373,9 @@ class _Script:
                 written = names.get(t) or symbol(name)
                 return f"(to_real {written})" if t.sort is Sort.NATURAL else written
             case Application(function, arguments):
-                inner = [self.write(a, names) if function in KNOWN else self.index(a, names) for a in arguments]
-                return f"({symbol(function.name)} {' '.join(inner)})"
+                if function in KNOWN:
+                    return f"({_OURS}{function.name} {self.write(arguments[0], names)})"
+                return f"({symbol(function.name)} {' '.join(self.index(a, names) for a in arguments)})"
             case Binder(kind="sum"):
                 return self.sum(t, names)
             case Binder(kind, count, index, body):
