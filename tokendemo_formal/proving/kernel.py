@@ -13,6 +13,7 @@ Main declarations: :class:`Fact`, :class:`Kernel`, :data:`AXIOMS`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from fractions import Fraction
@@ -362,7 +363,7 @@ class Kernel:
             replies.append((other, reply))
         hypotheses = frozenset[Term]().union(*(f.hypotheses for f in premises))
         grounds = frozenset[Ground]().union(*(f.grounds for f in premises))
-        return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies), text(goal))})
+        return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies), _renumbered(text(goal)))})
 
     def identity(self, equation: Term) -> Fact:
         """⊢ a = b for polynomials that expand to the same (SymPy; sums, exponentials and the like are symbols)."""
@@ -510,7 +511,13 @@ def _script(premises: Sequence[Term], goal: Term) -> tuple[str, str]:
     lines += [f"(assert (<= 0.0 {written}))" for t, written in names.items() if t.sort is Sort.NATURAL]
     lines += quotients
     lines += [f"(assert {a})" for a in asserted]
-    return "\n".join([*lines, f"(assert (not {refused}))", "(check-sat)", ""]), logic
+    return _renumbered("\n".join([*lines, f"(assert (not {refused}))", "(check-sat)", ""])), logic
+
+
+def _renumbered(script: str) -> str:
+    """Fresh indices counted from 0 in each script, so that the same question has the same text in every run."""
+    numbers: dict[str, str] = {}
+    return re.sub(r"\?\d+", lambda found: numbers.setdefault(found[0], f"?{len(numbers)}"), script)
 
 
 _PLAIN = str.maketrans(

@@ -17,6 +17,7 @@ from typing import Any
 from tokendemo_formal.errors import InputError
 from tokendemo_formal.logic.printing import text
 from tokendemo_formal.logic.terms import (
+    KNOWN,
     Binder,
     Number,
     Operation,
@@ -97,7 +98,7 @@ def _trivial(t: Term) -> Iterator[str]:
             case Operation(operator=("<" | "<=" | "="), arguments=(a, b)):
                 if a == b:
                     yield f"compares a number with itself: {text(part)}"
-                elif not _names(part) and not any(v.name.startswith("_") for v in free_variables(part)):
+                elif not (free_variables(part) or functions_of(part) - KNOWN):
                     yield f"compares constants: {text(part)}"
             case Operation(operator="*", arguments=arguments):
                 if any(isinstance(a, Number) and a.value == 0 for a in arguments):
