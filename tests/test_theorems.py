@@ -570,10 +570,10 @@ def test_exported_files_are_decided_as_declared(
         assert re.search(r"^\(set-logic QF_[LN]RA\)$", content, re.MULTILINE)
         assert replies(solver, content) == ["unsat"]
     assert replies(solver, one.read_text(encoding="utf-8")) == ["unsat"] * len(files)
-    # without its premises a step does not follow
+    # without its premises a step does not follow; the solvers see that the declared answer is wrong
     last = files[-1].read_text(encoding="utf-8")
     alone = re.sub(r"^\(assert (?!\(not).*\n", "", last, flags=re.MULTILINE)
-    assert replies(solver, alone) == ["sat"]
+    assert "sat" in replies(solver, alone.replace("(set-info :status unsat)\n", ""))
 
 
 @pytest.mark.slow
