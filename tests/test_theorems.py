@@ -24,6 +24,7 @@ from tokendemo_formal.logic.values import Instance
 from tokendemo_formal.numbers.base import Log
 from tokendemo_formal.proving import library
 from tokendemo_formal.proving import proof as proving
+from tokendemo_formal.proving.document import COMMAND, document
 from tokendemo_formal.proving.kernel import Axiom, ByHand, Exactly, Fact, Kernel, Obligation, ProofError, Used
 from tokendemo_formal.proving.proof import Proof, Result, Status, run, status_of
 from tokendemo_formal.proving.report import settled, table
@@ -89,6 +90,15 @@ def test_mutants_are_refuted() -> None:
     assert len(survivors) <= 0.05 * count
     unexplained = [f"{of.name}: {mutant.label}" for of, mutant in survivors if mutant.label not in of.equivalent]
     assert unexplained == []
+
+
+def test_the_page_is_fresh(proofs: Proofs) -> None:
+    if len(default_solvers()) < 2:
+        pytest.skip("statuses on the page are those with cvc5")
+    page = (ROOT / "docs" / "theorems.md").read_text(encoding="utf-8")
+    assert page == document(proofs[0]), f"docs/theorems.md is stale: {COMMAND}"
+    for name in catalogue():
+        assert f"\n## {name}\n" in page
 
 
 # Statuses ----------------------------------------------------------------------------------------------------------

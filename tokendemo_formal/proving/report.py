@@ -137,11 +137,16 @@ def _statement(of: Theorem) -> str:
     return "\n".join([*lines, f"  then  {text(of.conclusion)}"])
 
 
+def needed_values(of: Theorem, instance: Instance) -> list[tuple[str, str]]:
+    """The names that a statement mentions, with their values as text."""
+    terms = (*of.assumptions.values(), of.conclusion)
+    names = {v.name for t in terms for v in free_variables(t)} | {f.name for t in terms for f in functions_of(t)}
+    return [(name, shown(x)) for name, x in instance.values.items() if name in names]
+
+
 def _told(of: Theorem, instance: Instance) -> str:
-    names = {v.name for t in (*of.assumptions.values(), of.conclusion) for v in free_variables(t)}
-    names |= {f.name for t in (*of.assumptions.values(), of.conclusion) for f in functions_of(t)}
     lines = [_filled(instance.note)] if instance.note else []
-    lines += [f"    {name} = {shown(x)}" for name, x in instance.values.items() if name in names]
+    lines += [f"    {name} = {x}" for name, x in needed_values(of, instance)]
     return "\n".join([*lines, *(f"    {line}" for line in compared(of.conclusion, instance))])
 
 
