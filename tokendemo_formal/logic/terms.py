@@ -360,12 +360,19 @@ def _bind(kind: Literal["sum", "each", "some"], count: Numeric, body: Callable[[
 
 
 def bind(kind: Literal["sum", "each", "some"], count: Numeric, index: Variable, body: Term, hint: str = "i") -> Binder:
-    """The binder over a body in which ``index`` is still free."""
+    """The binder over a body in which ``index`` is still free.
+
+    Raises:
+        InputError: where the body was taken out of another binder with that one's index still in it, and the new binder
+            would capture it.
+    """
     count = _number(count)
     if count.sort is not Sort.NATURAL:
         raise InputError(f"a sum's or a quantifier's length has to be a natural number; found {count}")
     _expect(body, Sort.PROPOSITION, no=kind == "sum")
     bound = Variable(f"_{body.height + 1}", Sort.NATURAL)
+    if bound in free_variables(body):
+        raise InputError(f"{body}: {bound.name} is another binder's index; open that binder with its method at")
     return Binder(kind, count, bound, substitute(body, {index: bound}), hint)
 
 

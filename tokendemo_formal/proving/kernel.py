@@ -13,6 +13,7 @@ Main declarations: :class:`Fact`, :class:`Kernel`, :data:`AXIOMS`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from fractions import Fraction
@@ -68,11 +69,19 @@ class GaveUpError(TokenDemoError):
 
 @dataclass(frozen=True)
 class Obligation:
-    """What solvers were asked, and that they agreed: ``script`` is unsatisfiable. ``replies`` holds every one asked."""
+    """What solvers were asked, and that they agreed: ``script`` is unsatisfiable.
+
+    Attributes:
+        script: SMT-LIB 2.
+        logic: that it declares.
+        replies: of every solver that was asked.
+        goal: what follows, for people.
+    """
 
     script: str
     logic: str
     replies: tuple[tuple[SolverName, Reply], ...]
+    goal: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ class Fact:
     conclusion: Term
     grounds: frozenset[Ground]
     axiom: bool = False
-    key: InitVar[object] = None  # not kept, so that dataclasses.replace can't forge a fact from another
+    key: InitVar[object] = None  # not kept: a fact is no licence to make others
 
     def __post_init__(self, key: object) -> None:
         if key is not _KEY:
@@ -170,7 +179,7 @@ class Kernel:
         self.solvers = tuple(default_solvers() if solvers is None else solvers)
         self.seconds = seconds
         self.known: dict[Any, Fact] = {}
-        """Facts that :mod:`tokendemo_formal.proving.lemmas` made with this kernel, by name."""
+        """Lemmas and theorems that were shown with this kernel already, by kind and name."""
         if not self.solvers:
             raise InputError("a kernel needs at least one solver")
 
@@ -354,7 +363,7 @@ class Kernel:
             replies.append((other, reply))
         hypotheses = frozenset[Term]().union(*(f.hypotheses for f in premises))
         grounds = frozenset[Ground]().union(*(f.grounds for f in premises))
-        return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies))})
+        return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies), _renumbered(text(goal)))})
 
     def identity(self, equation: Term) -> Fact:
         """⊢ a = b for polynomials that expand to the same (SymPy; sums, exponentials and the like are symbols)."""
@@ -502,7 +511,13 @@ def _script(premises: Sequence[Term], goal: Term) -> tuple[str, str]:
     lines += [f"(assert (<= 0.0 {written}))" for t, written in names.items() if t.sort is Sort.NATURAL]
     lines += quotients
     lines += [f"(assert {a})" for a in asserted]
-    return "\n".join([*lines, f"(assert (not {refused}))", "(check-sat)", ""]), logic
+    return _renumbered("\n".join([*lines, f"(assert (not {refused}))", "(check-sat)", ""])), logic
+
+
+def _renumbered(script: str) -> str:
+    """Fresh indices counted from 0 in each script, so that the same question has the same text in every run."""
+    numbers: dict[str, str] = {}
+    return re.sub(r"\?\d+", lambda found: numbers.setdefault(found[0], f"?{len(numbers)}"), script)
 
 
 _PLAIN = str.maketrans(

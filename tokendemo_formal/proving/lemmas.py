@@ -35,9 +35,10 @@ _c = real("c")
 
 
 def _once(kernel: Kernel, name: str, prove: Callable[[], Fact]) -> Fact:
-    if name not in kernel.known:
-        kernel.known[name] = prove()
-    return kernel.known[name]
+    key = ("lemma", name)
+    if key not in kernel.known:
+        kernel.known[key] = prove()
+    return kernel.known[key]
 
 
 def _by_induction(kernel: Kernel, name: str, proposition: Term) -> Fact:
