@@ -307,7 +307,13 @@ def smtlib_statement(assumptions: Mapping[str, Term], conclusion: Term, comments
         if v.sort is Sort.NATURAL:
             head.append(f"(assert (<= 0 {symbol(v.name)}))")
     free = sorted(used - KNOWN, key=lambda f: f.name)
-    head += [f"(declare-fun {symbol(f.name)} ({' '.join(['Int'] * f.arity)}) Real)" for f in free]
+    for f in free:
+        natural = f.of is Sort.NATURAL
+        head.append(f"(declare-fun {symbol(f.name)} ({' '.join(['Int'] * f.arity)}) {'Int' if natural else 'Real'})")
+        if natural:
+            places = [f"i{place}" for place in range(f.arity)]
+            bound = " ".join(f"({place} Int)" for place in places)
+            head.append(f"(assert (forall ({bound}) (<= 0 ({symbol(f.name)} {' '.join(places)}))))")
     for f in sorted(used & KNOWN, key=lambda f: f.name):
         head += [f"(declare-fun {f.name} (Real) Real)", *_AXIOMS.get(f.name, ())]
     body = [f"; {name}\n(assert {line})" for name, line in zip(assumptions, lines, strict=False)]
@@ -344,7 +350,8 @@ class _Script:
                 return f"(to_real {written})" if t.sort is Sort.NATURAL else written
             case Application(function, arguments):
                 inner = [self.write(a, names) if function in KNOWN else self.index(a, names) for a in arguments]
-                return f"({symbol(function.name)} {' '.join(inner)})"
+                written = f"({symbol(function.name)} {' '.join(inner)})"
+                return f"(to_real {written})" if t.sort is Sort.NATURAL else written
             case Binder(kind="sum"):
                 return self.sum(t, names)
             case Binder(kind, count, index, body):
@@ -365,6 +372,8 @@ class _Script:
                 return str(value.numerator)
             case Operation(operator, arguments) if operator in ("+", "*"):
                 return f"({operator} {' '.join(self.index(a, names) for a in arguments)})"
+            case Application(function, arguments) if t.sort is Sort.NATURAL:
+                return f"({symbol(function.name)} {' '.join(self.index(a, names) for a in arguments)})"
         return f"(to_int {self.write(t, names)})"
 
     def sum(self, t: Binder, names: Mapping[Variable, str]) -> str:
