@@ -382,3 +382,32 @@ def exp_difference(kernel: Kernel, x: Numeric, y: Numeric) -> Fact:
     difference = term(x) - y
     facts = [kernel.axiom("exp_sum", difference, y), kernel.equal(difference + y, x, lambda t: exp(t))]
     return kernel.arithmetic((exp(difference) * exp(y)).eq(exp(x)), facts)
+
+
+def mass_shifted(kernel: Kernel, n: Numeric, scores: Terms, c: Numeric) -> Fact:
+    """Σ e^(score + c) = e^c Σ e^score."""
+    terms = for_each(
+        kernel,
+        n,
+        lambda i: exp(scores(i) + term(c)).eq(exp(c) * exp(scores(i))),
+        lambda i: [kernel.axiom("exp_sum", scores(i), c)],
+    )
+    left, mass = total(n, lambda i: exp(scores(i) + term(c))), total(n, lambda i: exp(scores(i)))
+    scaled = sum_scaled(kernel, n, exp(c), lambda i: exp(scores(i)))
+    factored = kernel.same(left, total(n, lambda i: exp(c) * exp(scores(i))), terms)
+    return kernel.arithmetic(left.eq(exp(c) * mass), [factored, scaled])
+
+
+def weighted_shifted(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms, c: Numeric) -> Fact:
+    """Σ e^(score + c) readout = e^c Σ e^score readout."""
+    terms = for_each(
+        kernel,
+        n,
+        lambda i: (exp(scores(i) + term(c)) * readouts(i)).eq(exp(c) * (exp(scores(i)) * readouts(i))),
+        lambda i: [kernel.axiom("exp_sum", scores(i), c)],
+    )
+    left = total(n, lambda i: exp(scores(i) + term(c)) * readouts(i))
+    weighted = total(n, lambda i: exp(scores(i)) * readouts(i))
+    scaled = sum_scaled(kernel, n, exp(c), lambda i: exp(scores(i)) * readouts(i))
+    factored = kernel.same(left, total(n, lambda i: exp(c) * (exp(scores(i)) * readouts(i))), terms)
+    return kernel.arithmetic(left.eq(exp(c) * weighted), [factored, scaled])

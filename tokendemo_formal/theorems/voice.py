@@ -116,9 +116,9 @@ WEIGHTS_POSITIVE = Theorem(
     why="No token is silenced and none rules alone, however the scores come out: softmax can't enforce, it can only "
     "prefer.",
     idea="Exponentials are positive, so each is less than the sum of two or more.",
-    limits="Over the real numbers. In floating point exp underflows: in single precision the weight of a score 104 below "
-    "the largest is 0. Masks (weights_positive_under_a_mask) and sparsemax (weights_positive_under_sparsemax) give "
-    "weight 0 on purpose.",
+    limits="Over the real numbers. In floating point exp underflows: in single precision the weight of a score 104 "
+    "below the largest is 0. Masks (weights_positive_under_a_mask) and sparsemax (weights_positive_under_sparsemax) "
+    "give weight 0 on purpose.",
 )
 
 _mask = total(n, lambda i: g(i) * exp(s(i)))
