@@ -319,7 +319,13 @@ def smtlib_statement(
         if v.sort is Sort.NATURAL:
             head.append(f"(assert (<= 0 {symbol(v.name)}))")
     free = sorted(used - KNOWN, key=lambda f: f.name)
-    head += [f"(declare-fun {symbol(f.name)} ({' '.join(['Int'] * f.arity)}) Real)" for f in free]
+    for f in free:
+        natural = f.of is Sort.NATURAL
+        head.append(f"(declare-fun {symbol(f.name)} ({' '.join(['Int'] * f.arity)}) {'Int' if natural else 'Real'})")
+        if natural:
+            places = [f"i{place}" for place in range(f.arity)]
+            bound = " ".join(f"({place} Int)" for place in places)
+            head.append(f"(assert (forall ({bound}) (<= 0 ({symbol(f.name)} {' '.join(places)}))))")
     known = sorted({name for f in used & KNOWN for name in (f.name, *_MENTIONED.get(f.name, ()))})
     head += [f"(declare-fun {_OURS}{name} (Real) Real)" for name in known]
     head += [f"(assert {axiom})" for name in known for axiom in _AXIOMS[name]]
@@ -375,7 +381,8 @@ class _Script:
             case Application(function, arguments):
                 if function in KNOWN:
                     return f"({_OURS}{function.name} {self.write(arguments[0], names)})"
-                return f"({symbol(function.name)} {' '.join(self.index(a, names) for a in arguments)})"
+                written = f"({symbol(function.name)} {' '.join(self.index(a, names) for a in arguments)})"
+                return f"(to_real {written})" if t.sort is Sort.NATURAL else written
             case Binder(kind="sum"):
                 return self.sum(t, names)
             case Binder(kind, count, index, body):
@@ -396,6 +403,8 @@ class _Script:
                 return str(value.numerator)
             case Operation(operator, arguments) if operator in ("+", "*"):
                 return f"({operator} {' '.join(self.index(a, names) for a in arguments)})"
+            case Application(function, arguments) if t.sort is Sort.NATURAL:
+                return f"({symbol(function.name)} {' '.join(self.index(a, names) for a in arguments)})"
         return f"(to_int {self.write(t, names)})"
 
     def sum(self, t: Binder, names: Mapping[Variable, str]) -> str:

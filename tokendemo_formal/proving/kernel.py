@@ -222,7 +222,7 @@ class Kernel:
         for f, body in (functions or {}).items():
             if f in (exp, log, sqrt, cos, sin):
                 raise ProofError(f"{f.name} is not free to be replaced")
-            calls[f] = _numeric(body)
+            calls[f] = _numeric(f, body)
         hypotheses = frozenset(substitute(h, new, calls) for h in fact.hypotheses)
         return _fact(hypotheses, substitute(fact.conclusion, new, calls), fact.grounds, fact.axiom)
 
@@ -437,11 +437,13 @@ def _binder(t: Term, kind: str) -> Binder:
     return t
 
 
-def _numeric(body: Callable[..., Numeric]) -> Callable[..., Term]:
+def _numeric(f: Function, body: Callable[..., Numeric]) -> Callable[..., Term]:
     def call(*arguments: Term) -> Term:
         result = term(body(*arguments))
         if result.sort is Sort.PROPOSITION:
             raise ProofError(f"a sequence has numbers as elements, {result} is a proposition")
+        if f.of is Sort.NATURAL and result.sort is not Sort.NATURAL:
+            raise ProofError(f"{f.name} has natural numbers as elements, {result} need not be one")
         return result
 
     return call

@@ -14,8 +14,11 @@ from tokendemo_formal.logic.terms import (
     Term,
     both,
     each,
+    exp,
     function,
     implies,
+    indices,
+    ite,
     natural,
     negation,
     real,
@@ -31,6 +34,7 @@ Terms: TypeAlias = Callable[..., Numeric]
 
 _n, _m, _a = natural("n"), natural("m"), natural("a")
 _f, _g = function("f"), function("g")
+_p = indices("p")
 _c = real("c")
 
 
@@ -210,3 +214,201 @@ def not_each(kernel: Kernel, n: Numeric, body: Callable[..., Term]) -> Fact:
     from tokendemo_formal.logic.terms import iff
 
     return kernel.arithmetic(iff(negation(each(n, body)), some(n, lambda i: negation(body(i)))), facts)
+
+
+def sum_member_strictly(kernel: Kernel, n: Numeric, f: Terms, a: Numeric) -> Fact:
+    """f(i) > 0 for each i < n ⇒ Σ f >= 0, Σ f > 0 where n > 0, and f(a) < Σ f where a < n and n >= 2."""
+    x = total(_n, lambda i: _f(i))
+    member = implies(_a < _n, both(_f(_a) <= x, implies(_n >= 2, _f(_a) < x)))
+    general = implies(each(_n, lambda i: _f(i) > 0), both(x >= 0, implies(_n > 0, x > 0), member))
+
+    def prove() -> Fact:
+        step = [
+            kernel.discrete(_n, _a),
+            kernel.discrete(_a, _n),
+            kernel.discrete(0, _n),
+            kernel.equal(_a, _n, lambda t: _f(t)),
+        ]
+        return by_induction(kernel, _n, general, step=step)
+
+    return kernel.instantiate(_once(kernel, "sum_member_strictly", prove), {_n: n, _a: a}, {_f: f})
+
+
+def sum_exchanged(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
+    """Σ_{i<n} Σ_{j<m} f(i, j) = Σ_{j<m} Σ_{i<n} f(i, j)."""
+    f2 = function("f", 2)
+    general = total(_n, lambda i: total(_m, lambda j: f2(i, j))).eq(total(_m, lambda j: total(_n, lambda i: f2(i, j))))
+
+    def prove() -> Fact:
+        # n + 1: each inner sum on the right has one more term, and a sum of sums is the sum of both
+        longer = for_each(
+            kernel,
+            _m,
+            lambda j: total(_n + 1, lambda i: f2(i, j)).eq(total(_n, lambda i: f2(i, j)) + f2(_n, j)),
+            lambda j: [kernel.last(total(_n + 1, lambda i: f2(i, j)))],
+        )
+        split = kernel.same(
+            total(_m, lambda j: total(_n + 1, lambda i: f2(i, j))),
+            total(_m, lambda j: total(_n, lambda i: f2(i, j)) + f2(_n, j)),
+            longer,
+        )
+        added = sum_added(kernel, _m, lambda j: total(_n, lambda i: f2(i, j)), lambda j: f2(_n, j))
+        nothing = for_each(
+            kernel,
+            _m,
+            lambda j: total(0, lambda i: f2(i, j)).eq(0),
+            lambda j: [kernel.empty(total(0, lambda i: f2(i, j)))],
+        )
+        none = kernel.same(total(_m, lambda j: total(0, lambda i: f2(i, j))), total(_m, lambda j: term(0)), nothing)
+        return by_induction(kernel, _n, general, base=[none, sum_constant(kernel, _m, 0)], step=[split, added])
+
+    return kernel.instantiate(_once(kernel, "sum_exchanged", prove), {_n: n, _m: m}, {f2: f})
+
+
+def sum_picked(kernel: Kernel, n: Numeric, a: Numeric, f: Terms) -> Fact:
+    """a < n ⇒ Σ_{i<n} (f(i) if i = a, else 0) = f(a); that sum is 0 where n <= a."""
+    x = total(_n, lambda i: ite(i.eq(_a), _f(i), 0))
+    general = both(implies(_a < _n, x.eq(_f(_a))), implies(_n <= _a, x.eq(0)))
+
+    def prove() -> Fact:
+        step = [kernel.discrete(_n, _a), kernel.discrete(_a, _n), kernel.equal(_a, _n, lambda t: _f(t))]
+        return by_induction(kernel, _n, general, step=step)
+
+    return kernel.instantiate(_once(kernel, "sum_picked", prove), {_n: n, _a: a}, {_f: f})
+
+
+def injective(n: Numeric, p: Terms) -> Term:
+    """p(i) != p(j) for all j < i < n."""
+    return each(n, lambda i: each(i, lambda j: negation(term(p(i)).eq(p(j)))))
+
+
+def counted_once(kernel: Kernel, n: Numeric, p: Terms, a: Numeric) -> Fact:
+    """p(i) != p(j) for all j < i < n ⇒ at most one i < n has p(i) = a: Σ_{i<n} (1 if a = p(i), else 0) <= 1."""
+    hits = total(_n, lambda i: ite(_a.eq(_p(i)), 1, 0))
+    general = implies(injective(_n, _p), hits <= 1)
+
+    def prove() -> Fact:
+        # n + 1: either p(n) is not a and adds nothing, or no p(i) before is
+        hit = kernel.assume(_a.eq(_p(_n)))
+        others = kernel.assume(each(_n, lambda j: negation(_p(_n).eq(_p(j)))))
+        missed = for_each(kernel, _n, lambda i: ite(_a.eq(_p(i)), 1, 0) <= 0, [others, hit])
+        before = kernel.arithmetic(hits <= 0, [missed, sum_at_most(kernel, _n, lambda i: ite(_a.eq(_p(i)), 1, 0), 0)])
+        none = kernel.discharge(kernel.discharge(before, others.conclusion), hit.conclusion)
+        return by_induction(kernel, _n, general, step=[none])
+
+    return kernel.instantiate(_once(kernel, "counted_once", prove), {_n: n, _a: a}, {_p: p})
+
+
+def sum_rearranged(kernel: Kernel, n: Numeric, p: Terms, f: Terms) -> Fact:
+    """p(i) < n for each i < n, and p(i) != p(j) for all j < i < n ⇒ Σ_{i<n} f(p(i)) = Σ_{i<n} f(i).
+
+    By counting twice: p meets each index at most once, and n times in all; so it meets each exactly once.
+    """
+    return kernel.instantiate(_once(kernel, "sum_rearranged", lambda: _rearranged(kernel)), {_n: n}, {_p: p, _f: f})
+
+
+def _rearranged(kernel: Kernel) -> Fact:
+    inside = kernel.assume(each(_n, lambda i: _p(i) < _n))
+    different = kernel.assume(injective(_n, _p))
+
+    def spread(g: Terms) -> tuple[Term, Fact]:
+        """Σ_i g(p(i)) = Σ_j Σ_i (g(j) if j = p(i)): every term of the left side, put where it belongs."""
+
+        def cell(i: Numeric, j: Numeric) -> Term:
+            return ite(term(j).eq(_p(i)), g(j), 0)
+
+        rows = for_each(
+            kernel,
+            _n,
+            lambda i: term(g(_p(i))).eq(total(_n, lambda j: cell(i, j))),
+            lambda i: [inside, sum_picked(kernel, _n, _p(i), g)],
+        )
+        left, by_rows = total(_n, lambda i: g(_p(i))), total(_n, lambda i: total(_n, lambda j: cell(i, j)))
+        by_columns = total(_n, lambda j: total(_n, lambda i: cell(i, j)))
+        facts = [kernel.same(left, by_rows, rows), sum_exchanged(kernel, _n, _n, cell)]
+        return by_columns, kernel.arithmetic(left.eq(by_columns), facts)
+
+    def hits(j: Numeric) -> Term:
+        return total(_n, lambda i: ite(term(j).eq(_p(i)), 1, 0))
+
+    # the number of hits: at most one for each index, n in all, so exactly one
+    in_all, count = spread(lambda j: term(1))
+    n_hits = kernel.arithmetic(in_all.eq(_n), [count, sum_constant(kernel, _n, 1)])
+
+    def at_most_once(j: Numeric) -> Fact:
+        return kernel.arithmetic(1 - hits(j) >= 0, [different, counted_once(kernel, _n, _p, j)])
+
+    at_most = for_each(kernel, _n, lambda j: 1 - hits(j) >= 0, lambda j: [at_most_once(j)])
+    missing = kernel.arithmetic(
+        total(_n, lambda j: 1 - hits(j)).eq(0),
+        [n_hits, sum_subtracted(kernel, _n, lambda j: term(1), hits), sum_constant(kernel, _n, 1)],
+    )
+
+    def exactly(j: Numeric) -> Fact:
+        member = sum_member(kernel, _n, lambda i: 1 - hits(i), j)
+        return kernel.arithmetic(implies(term(j) < _n, hits(j) >= 1), [at_most, missing, member])
+
+    once = for_each(kernel, _n, lambda j: hits(j).eq(1), lambda j: [at_most, exactly(j)])
+    # so the column of j holds f(j) exactly once
+    columns, put = spread(lambda j: _f(j))
+    column = for_each(
+        kernel,
+        _n,
+        lambda j: total(_n, lambda i: ite(j.eq(_p(i)), _f(j), 0)).eq(_f(j)),
+        lambda j: [
+            once,
+            sum_scaled(kernel, _n, _f(j), lambda i: ite(j.eq(_p(i)), 1, 0)),
+            kernel.same(
+                total(_n, lambda i: ite(j.eq(_p(i)), _f(j), 0)),
+                total(_n, lambda i: _f(j) * ite(j.eq(_p(i)), 1, 0)),
+                for_each(kernel, _n, lambda i: ite(j.eq(_p(i)), _f(j), 0).eq(_f(j) * ite(j.eq(_p(i)), 1, 0))),
+            ),
+        ],
+    )
+    goal = total(_n, lambda i: _f(_p(i))).eq(total(_n, lambda i: _f(i)))
+    shown = kernel.arithmetic(goal, [put, kernel.same(columns, total(_n, lambda j: _f(j)), column)])
+    return kernel.discharge(kernel.discharge(shown, different.conclusion), inside.conclusion)
+
+
+def mass_positive(kernel: Kernel, n: Numeric, scores: Terms) -> Fact:
+    """Σ_{i<n} e^score >= 0, and > 0 where n > 0."""
+    positive = for_each(kernel, n, lambda i: exp(scores(i)) > 0, lambda i: [kernel.axiom("exp_positive", scores(i))])
+    mass = total(n, lambda i: exp(scores(i)))
+    lemma = sum_positive(kernel, n, lambda i: exp(scores(i)))
+    return kernel.arithmetic(both(mass >= 0, implies(term(n) > 0, mass > 0)), [positive, lemma])
+
+
+def exp_difference(kernel: Kernel, x: Numeric, y: Numeric) -> Fact:
+    """e^(x - y) e^y = e^x."""
+    difference = term(x) - y
+    facts = [kernel.axiom("exp_sum", difference, y), kernel.equal(difference + y, x, lambda t: exp(t))]
+    return kernel.arithmetic((exp(difference) * exp(y)).eq(exp(x)), facts)
+
+
+def mass_shifted(kernel: Kernel, n: Numeric, scores: Terms, c: Numeric) -> Fact:
+    """Σ e^(score + c) = e^c Σ e^score."""
+    terms = for_each(
+        kernel,
+        n,
+        lambda i: exp(scores(i) + term(c)).eq(exp(c) * exp(scores(i))),
+        lambda i: [kernel.axiom("exp_sum", scores(i), c)],
+    )
+    left, mass = total(n, lambda i: exp(scores(i) + term(c))), total(n, lambda i: exp(scores(i)))
+    scaled = sum_scaled(kernel, n, exp(c), lambda i: exp(scores(i)))
+    factored = kernel.same(left, total(n, lambda i: exp(c) * exp(scores(i))), terms)
+    return kernel.arithmetic(left.eq(exp(c) * mass), [factored, scaled])
+
+
+def weighted_shifted(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms, c: Numeric) -> Fact:
+    """Σ e^(score + c) readout = e^c Σ e^score readout."""
+    terms = for_each(
+        kernel,
+        n,
+        lambda i: (exp(scores(i) + term(c)) * readouts(i)).eq(exp(c) * (exp(scores(i)) * readouts(i))),
+        lambda i: [kernel.axiom("exp_sum", scores(i), c)],
+    )
+    left = total(n, lambda i: exp(scores(i) + term(c)) * readouts(i))
+    weighted = total(n, lambda i: exp(scores(i)) * readouts(i))
+    scaled = sum_scaled(kernel, n, exp(c), lambda i: exp(scores(i)) * readouts(i))
+    factored = kernel.same(left, total(n, lambda i: exp(c) * (exp(scores(i)) * readouts(i))), terms)
+    return kernel.arithmetic(left.eq(exp(c) * weighted), [factored, scaled])
