@@ -82,3 +82,40 @@ def for_each(
 def _speaks_of_each(fact: Fact, count: Term) -> bool:
     c = fact.conclusion
     return isinstance(c, Binder) and c.kind == "each" and c.count == count
+
+
+def for_each_choice(
+    kernel: Kernel,
+    choice: Fact,
+    goal: Callable[[Variable], Term],
+    by: Callable[[Variable, Variable], Iterable[Fact]],
+) -> Fact:
+    """ "goal(i) for each i < n", from what is chosen for each i.
+
+    Args:
+        kernel: checks.
+        choice: "for each i < n, P(i, v) for some v < count".
+        goal: what to show of an index.
+        by: facts besides P(i, v), for an arbitrary i and the v that is chosen for it. Those that say something "for
+            each i < n" are taken at i, and what then says something "for each v < count" at v.
+    """
+    outer = choice.conclusion
+    assert isinstance(outer, Binder), "choice says something for each index"
+    i, v = fresh(outer.hint), fresh("v")
+    below = kernel.assume(i < outer.count)
+    there = kernel.arithmetic(outer.at(i), [below, kernel.at(choice, i)])
+    inner = there.conclusion
+    assert isinstance(inner, Binder), "choice says that there is something to be chosen"
+    given = [below, kernel.assume(v < inner.count), kernel.assume(inner.at(v))]
+    facts = []
+    for fact in by(i, v):
+        if _speaks_of_each(fact, outer.count):
+            fact = kernel.arithmetic(_at(fact, i), [below, kernel.at(fact, i)])
+        facts.append(kernel.at(fact, v) if _speaks_of_each(fact, inner.count) else fact)
+    shown = kernel.arithmetic(goal(i), [*given, *facts])
+    return kernel.each(kernel.choose(there, v, shown), i, outer.count, outer.hint)
+
+
+def _at(fact: Fact, index: Variable) -> Term:
+    assert isinstance(fact.conclusion, Binder), "it speaks of each index"
+    return fact.conclusion.at(index)

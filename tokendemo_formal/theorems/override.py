@@ -286,7 +286,7 @@ OVERRIDE_NEEDS_A_DISSENTER = Theorem(
         "the adversary's tokens are the vocabulary's": _TIE_OF_ONE.but("a dissenter from elsewhere", a_V=[2], a_U=[-2]),
     },
     probes=(_TIE_OF_ONE.but("nobody dissents", a_V=[1], a_U=[1]),),
-    uses=("override_is_linear", "minimum_override_length"),
+    uses=("override_is_linear",),
     why="Attack length is no obstacle in principle, but attack direction is: the vocabulary must be able to disagree.",
     idea="Without a dissenter every vote is at most 0; with one, copies outvote any surplus.",
     limits="At unbounded length, one head, no positions: each can take the dissenter's chance away.",
@@ -296,7 +296,7 @@ _CHORUS = Instance(
     {
         "k": 1,
         "m": 1,
-        "n": 1000,
+        "n": 100,
         "V": 2,
         "tau": 0,
         "s_S": [0],
@@ -315,7 +315,7 @@ ALWAYS_OVERRIDABLE = Theorem(
     assumptions={
         "the system alone is safe": both(k > 0, N_S / E_S >= tau),
         "the vocabulary is not empty": V > 0,
-        "n is large": n >= 1000 * E_S,
+        "n is large": n >= 100 * E_S,
     },
     conclusion=some(n + 1, lambda length: some(V, lambda v: copies(length, v) < tau)),
     about=("s_S", "s_V", "a_V"),
