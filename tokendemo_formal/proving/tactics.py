@@ -84,6 +84,13 @@ def _speaks_of_each(fact: Fact, count: Term) -> bool:
     return isinstance(c, Binder) and c.kind == "each" and c.count == count
 
 
+def at_index(kernel: Kernel, fact: Fact, index: Numeric) -> Fact:
+    """From "P(i) for each i < n" to P(t), where t < n is a hypothesis then."""
+    binder = fact.conclusion
+    assert isinstance(binder, Binder), "the fact says something for each index"
+    return kernel.arithmetic(binder.at(index), [kernel.assume(term(index) < binder.count), kernel.at(fact, index)])
+
+
 def for_each_choice(
     kernel: Kernel,
     choice: Fact,
@@ -103,19 +110,14 @@ def for_each_choice(
     assert isinstance(outer, Binder), "choice says something for each index"
     i, v = fresh(outer.hint), fresh("v")
     below = kernel.assume(i < outer.count)
-    there = kernel.arithmetic(outer.at(i), [below, kernel.at(choice, i)])
+    there = at_index(kernel, choice, i)
     inner = there.conclusion
     assert isinstance(inner, Binder), "choice says that there is something to be chosen"
     given = [below, kernel.assume(v < inner.count), kernel.assume(inner.at(v))]
     facts = []
     for fact in by(i, v):
         if _speaks_of_each(fact, outer.count):
-            fact = kernel.arithmetic(_at(fact, i), [below, kernel.at(fact, i)])
+            fact = at_index(kernel, fact, i)
         facts.append(kernel.at(fact, v) if _speaks_of_each(fact, inner.count) else fact)
     shown = kernel.arithmetic(goal(i), [*given, *facts])
     return kernel.each(kernel.choose(there, v, shown), i, outer.count, outer.hint)
-
-
-def _at(fact: Fact, index: Variable) -> Term:
-    assert isinstance(fact.conclusion, Binder), "it speaks of each index"
-    return fact.conclusion.at(index)
