@@ -47,9 +47,7 @@ def prove(p: Proof) -> None:
     p.say("There N/D = c + (N - c D)/D, and each part x of N - c D gives x/D <= φ(x) = max(x/L, x/U).")
     each_head = p.each(
         H,
-        lambda h: (
-            numerator(h) / denominator(h) <= (c(h) + phi(h, fixed(h))) + total(m, lambda i: phi(h, own(h, i)))
-        ),
+        lambda h: numerator(h) / denominator(h) <= (c(h) + phi(h, fixed(h))) + total(m, lambda i: phi(h, own(h, i))),
         lambda h: [
             order(h),
             quotient_at_most(

@@ -315,7 +315,9 @@ def quotient_at_most(
             total(_n, lambda i: _f(i)) - _c * total(_n, lambda i: _g(i)) <= D * spread, [slots, *sums]
         )
         multiplied = kernel.arithmetic(N - _c * D <= D * (phi(A - _c * B) + spread), [whole, part(A - _c * B)])
-        divided = kernel.arithmetic(N / D <= _c + phi(A - _c * B) + spread, [multiplied, given])
+        division = kernel.arithmetic(implies(both(d > 0, A - _c * d <= d * x), A / d <= _c + x))
+        short = kernel.instantiate(division, {A: N, d: D, x: phi(A - _c * B) + spread})
+        divided = kernel.arithmetic(N / D <= _c + phi(A - _c * B) + spread, [multiplied, given, short])
         return kernel.discharge(divided, order)
 
     fact = _once(kernel, "quotient_at_most", prove)

@@ -8,7 +8,6 @@ speak about any one assignment: what they assume of its slots holds where every 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 
 from tokendemo_formal.logic.terms import (
@@ -272,14 +271,19 @@ second = function("second")
 x = function("x")
 
 
-def assigned(also: Callable[[Numeric, Numeric], Term]) -> Term:
-    """Each slot i holds a token v of its candidates that has a property besides."""
-    return each(m, lambda i: some(V, lambda v: both(x(i).eq(v), member(i, v).eq(1), also(i, v))))
+def holds(i: Numeric, v: Numeric) -> Term:
+    """Slot i holds the token v, which is one of its candidates."""
+    return both(x(i).eq(v), member(i, v).eq(1))
+
+
+def kept(side: Function, i: Numeric, v: Numeric) -> Term:
+    """It does, and in slot q the token is of one side."""
+    return both(holds(i, v), implies(term(i).eq(q), side(v).eq(1)))
 
 
 def child(side: Function) -> Term:
     """The assignment is one of a child's, where slot q keeps the tokens of one side only."""
-    return assigned(lambda i, v: implies(term(i).eq(q), side(v).eq(1)))
+    return each(m, lambda i: some(V, lambda v: kept(side, i, v)))
 
 
 _SPLIT = Instance(
@@ -302,7 +306,7 @@ SPLIT_COVERS = Theorem(
     sentence="An assignment of a node's candidates is one of its first child's or of its second child's, where slot q "
     "keeps the tokens of one side only and the other slots all.",
     assumptions={
-        "each slot holds one of its candidates": assigned(lambda i, v: both()),
+        "each slot holds one of its candidates": each(m, lambda i: some(V, lambda v: holds(i, v))),
         "each token is on one side": each(V, lambda v: either(first(v).eq(1), second(v).eq(1))),
     },
     conclusion=either(child(first), child(second)),
