@@ -32,8 +32,8 @@ def prove(p: Proof) -> None:
     p.say("So the reduction keeps answers. What is left speaks about machines, which terms do not.")
     complete = p.by_hand(
         iff(covered, table_gain > half),
-        "In NP: m tokens are a certificate of at most m log V bits; their gain is a sum of H quotients of sums of table "
-        "entries, a rational number of polynomially many digits, to be compared with the threshold. NP-hard: SET COVER "
+        "In NP: m tokens are a certificate of at most m log V bits; their gain is a sum of H quotients of sums of "
+        "table entries, a rational number of polynomially many digits, to be compared with the threshold. NP-hard: SET COVER "
         "is NP-complete (R. Karp, Reducibility among combinatorial problems, 1972); from H elements, V sets and m the "
         "reduction writes a table of H V entries, each 2H or 1/m, and the threshold -1/2, in polynomial time.",
         [same],

@@ -45,8 +45,8 @@ SET_COVER_IS_AN_OVERRIDE = Theorem(
     name="set_cover_is_an_override",
     entry=7,
     claims=("C3",),
-    sentence="Give each element a head, and let a set's token weigh at least 2H in the heads of its elements and at most "
-    "1/m in the others: then m sets cover all elements exactly if their tokens bring the gain above -1/2.",
+    sentence="Give each element a head, and let a set's token weigh at least 2H in the heads of its elements and at "
+    "most 1/m in the others: then m sets cover all elements exactly if their tokens bring the gain above -1/2.",
     assumptions={
         "no weight is negative": each(H, lambda h: each(m, lambda i: b(h, i) >= 0)),
         "a set weighs at least 2H in the heads of its elements": each(
