@@ -33,9 +33,10 @@ def prove(p: Proof) -> None:
     complete = p.by_hand(
         iff(covered, table_gain > half),
         "In NP: m tokens are a certificate of at most m log V bits; their gain is a sum of H quotients of sums of "
-        "table entries, a rational number of polynomially many digits, to be compared with the threshold. NP-hard: SET COVER "
-        "is NP-complete (R. Karp, Reducibility among combinatorial problems, 1972); from H elements, V sets and m the "
-        "reduction writes a table of H V entries, each 2H or 1/m, and the threshold -1/2, in polynomial time.",
+        "table entries, a rational number of polynomially many digits, to be compared with the threshold. NP-hard: "
+        "SET COVER is NP-complete (R. Karp, Reducibility among combinatorial problems, 1972); from H elements, V "
+        "sets and m the reduction writes a table of H V entries, each 2H or 1/m, and the threshold -1/2, in polynomial "
+        "time.",
         [same],
     )
     p.conclude([complete])

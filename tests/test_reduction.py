@@ -1,4 +1,4 @@
-"""The reduction from SET COVER, in both directions: on exact tables, and on layers that the package's searches answer."""
+"""The reduction from SET COVER, in both directions: on exact tables and on layers, which the searches answer."""
 
 from __future__ import annotations
 

@@ -24,11 +24,12 @@ from tokendemo_formal.logic.terms import (
     natural,
     real,
     some,
+    sqrt,
     term,
     total,
 )
 from tokendemo_formal.logic.values import Instance
-from tokendemo_formal.theorems.setting import H, V, m
+from tokendemo_formal.theorems.setting import H, V, eps, m
 from tokendemo_formal.theorems.theorem import Theorem
 
 A = function("A")
@@ -322,4 +323,63 @@ SPLIT_COVERS = Theorem(
     limits="None: tokens of a side that are not candidates do no harm.",
 )
 
-THEOREMS = (LEAF_BOUND, FILTER_IS_SOUND, JOINT_LEAF_BOUND, JOINT_FILTER_IS_SOUND, SPLIT_COVERS)
+d = natural("d")
+y = function("y")
+e = function("e")
+e_eps = real("e_eps")
+N_z = real("N_z")
+beta = real("beta")
+high = real("high")
+
+sigma = sqrt(total(d, lambda j: y(j) * y(j)) / d + eps)
+"""σ(z), what the final norm divides by; y = Pz is the residual stream, centred where the norm centres."""
+
+tangent = total(d, lambda j: e(j) * y(j)) / sqrt(d) + e_eps * sqrt(eps)
+
+_NORM = Instance(
+    {
+        "d": 1,
+        "eps": 16,
+        "y": [3],
+        "e": [Fraction(3, 5)],
+        "e_eps": Fraction(4, 5),
+        "N_z": 10,
+        "beta": 1,
+        "high": 3,
+    },
+    "σ = 5, and e points where (y, √eps) does: the tangent is 5 as well; gain 3 meets its bound",
+)
+
+TANGENT_BOUND = Theorem(
+    name="tangent_bound",
+    entry=37,
+    claims=(),
+    sentence="With a final norm and κ = bound - β >= 0, replacing σ(z) by its tangent ⟨e, Pz⟩/√d + e' √eps, for (e, e') "
+    "of length at most 1, is safe: where N(z) - κ tangent <= 0, the gain N(z)/σ(z) + β is at most the bound.",
+    assumptions={
+        "there are coordinates": d > 0,
+        "eps is at least 0": eps >= 0,
+        "the norm divides by something": total(d, lambda j: y(j) * y(j)) + eps > 0,
+        "e is of length at most 1": total(d, lambda j: e(j) * e(j)) + e_eps * e_eps <= 1,
+        "kappa is at least 0": beta <= high,
+    },
+    conclusion=both(
+        tangent <= sigma,
+        implies(N_z - (high - beta) * tangent <= 0, N_z / sigma + beta <= high),
+    ),
+    about=("y", "e", "eps", "N_z", "beta", "high"),
+    witness=_NORM,
+    sharp={
+        "there are coordinates": _NORM.but("nothing to take a mean of", d=0, y=[], e=[]),
+        "eps is at least 0": _NORM.but("a root of -5", eps=-5),
+        "the norm divides by something": _NORM.but("0/0", y=[0], eps=0, N_z=0),
+        "e is of length at most 1": _NORM.but("length √2", e=[1], e_eps=1),
+        "kappa is at least 0": _NORM.but("a tangent of 0 instead of σ", e=[0], e_eps=0, N_z=-5, high=-1),
+    },
+    probes=(_NORM.but("far from the tangent", e=[0], e_eps=0, N_z=0),),
+    why="The gain through a norm is no sum over slots; the tangent's is, so leaves and filters work on it.",
+    idea="Cauchy-Schwarz: 2 σ ⟨e, x⟩ <= σ² |e|² + |x|² term by term, with x = (Pz/√d, √eps) of length σ.",
+    limits="It is good where the stream points along e; for κ < 0 the inequality is turned round (deviation_bound).",
+)
+
+THEOREMS = (LEAF_BOUND, FILTER_IS_SOUND, JOINT_LEAF_BOUND, JOINT_FILTER_IS_SOUND, SPLIT_COVERS, TANGENT_BOUND)
