@@ -19,6 +19,7 @@ from tokendemo_formal.logic.terms import (
     implies,
     indices,
     ite,
+    larger,
     natural,
     negation,
     real,
@@ -35,6 +36,8 @@ Terms: TypeAlias = Callable[..., Numeric]
 _n, _m, _a = natural("n"), natural("m"), natural("a")
 _f, _g = function("f"), function("g")
 _p = indices("p")
+_f, _g, _h = function("f"), function("g"), function("h")
+_F = function("F", 2)
 _c = real("c")
 
 
@@ -412,3 +415,112 @@ def weighted_shifted(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms,
     scaled = sum_scaled(kernel, n, exp(c), lambda i: exp(scores(i)) * readouts(i))
     factored = kernel.same(left, total(n, lambda i: exp(c) * (exp(scores(i)) * readouts(i))), terms)
     return kernel.arithmetic(left.eq(exp(c) * weighted), [factored, scaled])
+def sums_swapped(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
+    """Σ_{i<n} Σ_{j<m} f(i, j) = Σ_{j<m} Σ_{i<n} f(i, j)."""
+    general = total(_n, lambda i: total(_m, lambda j: _F(i, j))).eq(total(_m, lambda j: total(_n, lambda i: _F(i, j))))
+
+    def prove() -> Fact:
+        none = total(_m, lambda j: total(0, lambda i: _F(i, j)))
+        empty = for_each(
+            kernel,
+            _m,
+            lambda j: total(0, lambda i: _F(i, j)).eq(0),
+            lambda j: [kernel.empty(total(0, lambda i: _F(i, j)))],
+        )
+        zeros = total(_m, lambda j: 0)
+        base = [kernel.same(none, zeros, empty), sum_constant(kernel, _m, 0)]
+        longer = total(_m, lambda j: total(_n + 1, lambda i: _F(i, j)))
+        split = total(_m, lambda j: total(_n, lambda i: _F(i, j)) + _F(_n, j))
+        unfolded = for_each(
+            kernel,
+            _m,
+            lambda j: total(_n + 1, lambda i: _F(i, j)).eq(total(_n, lambda i: _F(i, j)) + _F(_n, j)),
+            lambda j: [kernel.last(total(_n + 1, lambda i: _F(i, j)))],
+        )
+        step = [
+            kernel.same(longer, split, unfolded),
+            sum_added(kernel, _m, lambda j: total(_n, lambda i: _F(i, j)), lambda j: _F(_n, j)),
+        ]
+        return by_induction(kernel, _n, general, base, step)
+
+    return kernel.instantiate(_once(kernel, "sums_swapped", prove), {_n: n, _m: m}, {_F: f})
+
+
+def sums_at_most(kernel: Kernel, n: Numeric, m: Numeric, x: Terms, s: Terms, t: Terms, top: Terms) -> Fact:
+    """x(i) <= s(i) + Σ_j t(i, j) for each i < n, and Σ_i t(i, j) <= top(j) for each j < m ⇒ Σ x <= Σ s + Σ top."""
+    rows = each(_n, lambda i: _h(i) <= _f(i) + total(_m, lambda j: _F(i, j)))
+    columns = each(_m, lambda j: total(_n, lambda i: _F(i, j)) <= _g(j))
+    bound = total(_n, lambda i: _h(i)) <= total(_n, lambda i: _f(i)) + total(_m, lambda j: _g(j))
+
+    def prove() -> Fact:
+        return kernel.arithmetic(
+            implies(both(rows, columns), bound),
+            [
+                sum_monotone(kernel, _n, lambda i: _h(i), lambda i: _f(i) + total(_m, lambda j: _F(i, j))),
+                sum_added(kernel, _n, lambda i: _f(i), lambda i: total(_m, lambda j: _F(i, j))),
+                sums_swapped(kernel, _n, _m, lambda i, j: _F(i, j)),
+                sum_monotone(kernel, _m, lambda j: total(_n, lambda i: _F(i, j)), lambda j: _g(j)),
+            ],
+        )
+
+    fact = _once(kernel, "sums_at_most", prove)
+    return kernel.instantiate(fact, {_n: n, _m: m}, {_h: x, _f: s, _F: t, _g: top})
+
+
+def quotient_at_most(
+    kernel: Kernel,
+    n: Numeric,
+    parts: tuple[Numeric, Numeric, Numeric, Numeric, Numeric],
+    a: Terms,
+    b: Terms,
+) -> Fact:
+    """A quotient of sums is at most a sum of terms, one for each part.
+
+    With D = B + Σ b, N = A + Σ a and φ(x) = max(x/L, x/U): 0 < L <= D <= U ⇒
+    N/D <= c + φ(A - c B) + Σ φ(a(i) - c b(i)).
+
+    Args:
+        kernel: checks.
+        n: how many terms the sums have.
+        parts: A, B, c, L, U.
+        a, b: the sums' terms.
+    """
+    A, B, L, U, x, d = (real(name) for name in ("A", "B", "L", "U", "x", "d"))
+    N, D = A + total(_n, lambda i: _f(i)), B + total(_n, lambda i: _g(i))
+
+    def phi(x: Numeric) -> Term:
+        return larger(term(x) / L, term(x) / U)
+
+    order = both(L > 0, L <= D, D <= U)
+
+    def prove() -> Fact:
+        given = kernel.assume(order)
+        single = kernel.arithmetic(implies(both(L > 0, L <= d, d <= U), x <= d * phi(x)))
+
+        def part(of: Numeric) -> Fact:
+            return kernel.arithmetic(term(of) <= D * phi(of), [kernel.instantiate(single, {x: of, d: D}), given])
+
+        slots = for_each(
+            kernel,
+            _n,
+            lambda i: _f(i) - _c * _g(i) <= D * phi(_f(i) - _c * _g(i)),
+            lambda i: [part(_f(i) - _c * _g(i))],
+        )
+        sums = [
+            sum_monotone(kernel, _n, lambda i: _f(i) - _c * _g(i), lambda i: D * phi(_f(i) - _c * _g(i))),
+            sum_scaled(kernel, _n, D, lambda i: phi(_f(i) - _c * _g(i))),
+            sum_subtracted(kernel, _n, lambda i: _f(i), lambda i: _c * _g(i)),
+            sum_scaled(kernel, _n, _c, lambda i: _g(i)),
+        ]
+        spread = total(_n, lambda i: phi(_f(i) - _c * _g(i)))
+        whole = kernel.arithmetic(
+            total(_n, lambda i: _f(i)) - _c * total(_n, lambda i: _g(i)) <= D * spread, [slots, *sums]
+        )
+        multiplied = kernel.arithmetic(N - _c * D <= D * (phi(A - _c * B) + spread), [whole, part(A - _c * B)])
+        division = kernel.arithmetic(implies(both(d > 0, A - _c * d <= d * x), A / d <= _c + x))
+        short = kernel.instantiate(division, {A: N, d: D, x: phi(A - _c * B) + spread})
+        divided = kernel.arithmetic(N / D <= _c + phi(A - _c * B) + spread, [multiplied, given, short])
+        return kernel.discharge(divided, order)
+
+    fact = _once(kernel, "quotient_at_most", prove)
+    return kernel.instantiate(fact, {_n: n, **dict(zip((A, B, _c, L, U), parts, strict=True))}, {_f: a, _g: b})

@@ -82,3 +82,42 @@ def for_each(
 def _speaks_of_each(fact: Fact, count: Term) -> bool:
     c = fact.conclusion
     return isinstance(c, Binder) and c.kind == "each" and c.count == count
+
+
+def at_index(kernel: Kernel, fact: Fact, index: Numeric) -> Fact:
+    """From "P(i) for each i < n" to P(t), where t < n is a hypothesis then."""
+    binder = fact.conclusion
+    assert isinstance(binder, Binder), "the fact says something for each index"
+    return kernel.arithmetic(binder.at(index), [kernel.assume(term(index) < binder.count), kernel.at(fact, index)])
+
+
+def for_each_choice(
+    kernel: Kernel,
+    choice: Fact,
+    goal: Callable[[Variable], Term],
+    by: Callable[[Variable, Variable], Iterable[Fact]],
+) -> Fact:
+    """ "goal(i) for each i < n", from what is chosen for each i.
+
+    Args:
+        kernel: checks.
+        choice: "for each i < n, P(i, v) for some v < count".
+        goal: what to show of an index.
+        by: facts besides P(i, v), for an arbitrary i and the v that is chosen for it. Those that say something "for
+            each i < n" are taken at i, and what then says something "for each v < count" at v.
+    """
+    outer = choice.conclusion
+    assert isinstance(outer, Binder), "choice says something for each index"
+    i, v = fresh(outer.hint), fresh("v")
+    below = kernel.assume(i < outer.count)
+    there = at_index(kernel, choice, i)
+    inner = there.conclusion
+    assert isinstance(inner, Binder), "choice says that there is something to be chosen"
+    given = [below, kernel.assume(v < inner.count), kernel.assume(inner.at(v))]
+    facts = []
+    for fact in by(i, v):
+        if _speaks_of_each(fact, outer.count):
+            fact = at_index(kernel, fact, i)
+        facts.append(kernel.at(fact, v) if _speaks_of_each(fact, inner.count) else fact)
+    shown = kernel.arithmetic(goal(i), [*given, *facts])
+    return kernel.each(kernel.choose(there, v, shown), i, outer.count, outer.hint)
