@@ -524,3 +524,74 @@ def quotient_at_most(
 
     fact = _once(kernel, "quotient_at_most", prove)
     return kernel.instantiate(fact, {_n: n, **dict(zip((A, B, _c, L, U), parts, strict=True))}, {_f: a, _g: b})
+def attention_positive(kernel: Kernel, n: Numeric, s: Terms) -> Fact:
+    """Σ e^s >= 0, and Σ e^s > 0 where n > 0."""
+    x = total(_n, lambda i: exp(_f(i)))
+    general = both(x >= 0, implies(_n > 0, x > 0))
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_positive", prove), {_n: n}, {_f: s})
+
+
+def attention_at_least(kernel: Kernel, n: Numeric, s: Terms, a: Terms, c: Numeric) -> Fact:
+    """c <= a(i) for each i < n ⇒ c Σ e^s <= Σ e^s a."""
+    general = implies(
+        each(_n, lambda i: _c <= _g(i)),
+        _c * total(_n, lambda i: exp(_f(i))) <= total(_n, lambda i: exp(_f(i)) * _g(i)),
+    )
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_at_least", prove), {_n: n, _c: c}, {_f: s, _g: a})
+
+
+def attention_at_most(kernel: Kernel, n: Numeric, s: Terms, a: Terms, c: Numeric) -> Fact:
+    """a(i) <= c for each i < n ⇒ Σ e^s a <= c Σ e^s."""
+    general = implies(
+        each(_n, lambda i: _g(i) <= _c),
+        total(_n, lambda i: exp(_f(i)) * _g(i)) <= _c * total(_n, lambda i: exp(_f(i))),
+    )
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_at_most", prove), {_n: n, _c: c}, {_f: s, _g: a})
+
+
+_x, _y = real("x"), real("y")
+
+
+def quotient_at_least(kernel: Kernel, x: Numeric, y: Numeric, c: Numeric) -> Fact:
+    """y > 0 and c y <= x ⇒ c <= x / y."""
+    general = implies(both(_y > 0, _c * _y <= _x), _c <= _x / _y)
+    fact = _once(kernel, "quotient_at_least", lambda: kernel.arithmetic(general))
+    return kernel.instantiate(fact, {_x: x, _y: y, _c: c})
+
+
+def quotient_at_most(kernel: Kernel, x: Numeric, y: Numeric, c: Numeric) -> Fact:
+    """y > 0 and x <= c y ⇒ x / y <= c."""
+    general = implies(both(_y > 0, _x <= _c * _y), _x / _y <= _c)
+    fact = _once(kernel, "quotient_at_most", lambda: kernel.arithmetic(general))
+    return kernel.instantiate(fact, {_x: x, _y: y, _c: c})
+
+
+def product_nonnegative(kernel: Kernel, x: Numeric, y: Numeric) -> Fact:
+    """x >= 0 and y >= 0 ⇒ x y >= 0."""
+    general = implies(both(_x >= 0, _y >= 0), _x * _y >= 0)
+    fact = _once(kernel, "product_nonnegative", lambda: kernel.arithmetic(general))
+    return kernel.instantiate(fact, {_x: x, _y: y})
+
+
+def sum_zero(kernel: Kernel, n: Numeric, f: Terms) -> Fact:
+    """f(i) = 0 for each i < n ⇒ Σ f = 0."""
+    general = implies(each(_n, lambda i: _f(i).eq(0)), total(_n, lambda i: _f(i)).eq(0))
+    return kernel.instantiate(_by_induction(kernel, "sum_zero", general), {_n: n}, {_f: f})
+
+
+def sum_equal(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
+    """f(i) = g(i) for each i < n ⇒ Σ f = Σ g."""
+    general = implies(each(_n, lambda i: _f(i).eq(_g(i))), total(_n, lambda i: _f(i)).eq(total(_n, lambda i: _g(i))))
+    return kernel.instantiate(_by_induction(kernel, "sum_equal", general), {_n: n}, {_f: f, _g: g})

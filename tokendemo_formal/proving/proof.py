@@ -136,9 +136,7 @@ class Proof:
 
     def lemma(self, lemma: Callable[..., Fact], *arguments: Any) -> Fact:
         """One of :mod:`tokendemo_formal.proving.lemmas`, for these arguments (after the kernel)."""
-        return self.kernel_fact(
-            lemma(self.kernel, *arguments), lemma.__name__.replace("_", " "), "induction on the length"
-        )
+        return self.kernel_fact(lemma(self.kernel, *arguments), lemma.__name__.replace("_", " "), "general lemma")
 
     def have(self, goal: Term, by: Iterable[Fact] = (), because: str = "") -> Fact:
         """The goal follows from these facts by arithmetic over the reals."""
@@ -161,6 +159,17 @@ class Proof:
     ) -> Fact:
         """goal(i) for each i < count, see :func:`tactics.for_each`."""
         return self.kernel_fact(tactics.for_each(self.kernel, count, goal, by), because, "smt, for an arbitrary index")
+
+    def each_chosen(
+        self,
+        chosen: Fact,
+        goal: Callable[[Variable], Term],
+        by: Callable[[Variable, Variable], Iterable[Fact]],
+        because: str = "",
+    ) -> Fact:
+        """goal(j) for each j that has some v, see :func:`tactics.for_each_chosen`."""
+        fact = tactics.for_each_chosen(self.kernel, chosen, goal, by)
+        return self.kernel_fact(fact, because, "smt, for an arbitrary index and its choice")
 
     def induction(
         self,

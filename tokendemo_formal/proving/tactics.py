@@ -16,7 +16,7 @@ from tokendemo_formal.logic.terms import (
     subterms,
     term,
 )
-from tokendemo_formal.proving.kernel import Fact, Kernel, predecessor
+from tokendemo_formal.proving.kernel import Fact, Kernel, ProofError, predecessor
 
 
 def by_induction(
@@ -121,3 +121,40 @@ def for_each_choice(
         facts.append(kernel.at(fact, v) if _speaks_of_each(fact, inner.count) else fact)
     shown = kernel.arithmetic(goal(i), [*given, *facts])
     return kernel.each(kernel.choose(there, v, shown), i, outer.count, outer.hint)
+
+
+def taken(kernel: Kernel, fact: Fact, *indices: Numeric) -> Fact:
+    """From "for each i < n, each j < m, … P(i, j, …)" what it says at some indices, if they are below the counts."""
+    for index in indices:
+        binder = _binder(fact.conclusion)
+        below = kernel.assume(term(index) < binder.count)
+        fact = kernel.arithmetic(binder.at(index), [kernel.at(fact, index), below])
+    return fact
+
+
+def for_each_chosen(
+    kernel: Kernel, chosen: Fact, goal: Callable[[Variable], Term], by: Callable[[Variable, Variable], Iterable[Fact]]
+) -> Fact:
+    """ "goal(j) for each j < m", from "for each j < m some v < V has P(j, v)".
+
+    Args:
+        kernel: checks.
+        chosen: says that each j has a v.
+        goal: what to show of an index j.
+        by: facts, for j and its v; those that say something "for each v < V" are taken at that v. P(j, v) is added.
+    """
+    outer = _binder(chosen.conclusion)
+    j, v = fresh("j"), fresh("v")
+    inner = _binder(outer.at(j))
+    given = kernel.assume(inner.at(v))
+    below = kernel.assume(v < inner.count)
+    facts = [kernel.at(f, v) if _speaks_of_each(f, inner.count) else f for f in by(j, v)]
+    then = kernel.arithmetic(goal(j), [given, below, *facts])
+    some = kernel.arithmetic(inner, [kernel.assume(j < outer.count), kernel.at(chosen, j)])
+    return kernel.each(kernel.choose(some, v, then), j, outer.count, "j")
+
+
+def _binder(t: Term) -> Binder:
+    if not isinstance(t, Binder):
+        raise ProofError(f"expected a quantifier, found {t}")
+    return t

@@ -12,9 +12,10 @@ from importlib import import_module
 from types import MappingProxyType
 
 from tokendemo_formal.errors import InputError
+from tokendemo_formal.theorems.levels import Level
 from tokendemo_formal.theorems.theorem import CLAIMS, Claim, Theorem
 
-__all__ = ["CLAIMS", "Claim", "Theorem", "catalogue", "chosen", "theorem"]
+__all__ = ["CLAIMS", "Claim", "Level", "Theorem", "catalogue", "chosen", "theorem"]
 
 
 @cache
