@@ -14,6 +14,7 @@ from tokendemo_formal.logic.terms import (
     Term,
     both,
     each,
+    exp,
     function,
     implies,
     natural,
@@ -24,14 +25,14 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.proving.kernel import Fact, Kernel
-from tokendemo_formal.proving.tactics import by_induction, for_each
+from tokendemo_formal.proving.tactics import by_induction, exp_of_sum, for_each
 
 Terms: TypeAlias = Callable[..., Numeric]
 """A sequence, as a function of its index."""
 
 _n, _m, _a = natural("n"), natural("m"), natural("a")
 _f, _g = function("f"), function("g")
-_c = real("c")
+_b, _c = real("b"), real("c")
 
 
 def _once(kernel: Kernel, name: str, prove: Callable[[], Fact]) -> Fact:
@@ -209,3 +210,54 @@ def not_each(kernel: Kernel, n: Numeric, body: Callable[..., Term]) -> Fact:
     from tokendemo_formal.logic.terms import iff
 
     return kernel.arithmetic(iff(negation(each(n, body)), some(n, lambda i: negation(body(i)))), facts)
+
+
+def geometric_at_most(kernel: Kernel, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    """f(i) <= b + c i for each i < n, and c >= 0 ⇒ (e^c - 1) Σ e^f(i) <= e^b (e^{c n} - 1)."""
+    return _geometric(kernel, "geometric_at_most", False, n, f, b, c)
+
+
+def geometric_at_least(kernel: Kernel, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    """f(i) >= b + c i for each i < n, and c >= 0 ⇒ (e^c - 1) Σ e^f(i) >= e^b (e^{c n} - 1)."""
+    return _geometric(kernel, "geometric_at_least", True, n, f, b, c)
+
+
+def _geometric(kernel: Kernel, name: str, least: bool, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    def ordered(x: Numeric, y: Numeric) -> Term:
+        return term(y) <= x if least else term(x) <= y
+
+    line = _b + _c * _n
+    general = implies(
+        both(_c >= 0, each(_n, lambda i: ordered(_f(i), _b + _c * i))),
+        ordered((exp(_c) - 1) * total(_n, lambda i: exp(_f(i))), exp(_b) * (exp(_c * _n) - 1)),
+    )
+
+    def prove() -> Fact:
+        base = [kernel.axiom("exp_zero"), kernel.identity((_c * 0).eq(0)), kernel.equal(_c * 0, 0, lambda t: exp(t))]
+        # the last term, times e^c - 1 >= 0, is at most (at least) e^b (e^{c n + c} - e^{c n})
+        steeper = kernel.arithmetic(
+            implies(_c >= 0, exp(_c) >= 1), [kernel.axiom("exp_increasing", _c, 0), kernel.axiom("exp_zero")]
+        )
+        last = kernel.arithmetic(
+            implies(ordered(_f(_n), line), ordered(exp(_f(_n)), exp(_b) * exp(_c * _n))),
+            [
+                kernel.axiom("exp_increasing", *((_f(_n), line) if least else (line, _f(_n)))),
+                kernel.axiom("exp_sum", _b, _c * _n),
+            ],
+        )
+        return by_induction(kernel, _n, general, base, [steeper, last, exp_of_sum(kernel, _c * (_n + 1), _c * _n, _c)])
+
+    return kernel.instantiate(_once(kernel, name, prove), {_n: n, _b: b, _c: c}, {_f: f})
+
+
+def last_index(kernel: Kernel, n: Numeric) -> Fact:
+    """n > 0 ⇒ some i < n has i + 1 = n."""
+    general = implies(_n > 0, some(_n, lambda i: (i + 1).eq(_n)))
+
+    def prove() -> Fact:
+        longer = some(_n + 1, lambda i: (i + 1).eq(_n + 1))
+        base = kernel.arithmetic(implies(term(0) > 0, some(0, lambda i: (i + 1).eq(0))))
+        step = kernel.exhibit(kernel.arithmetic(both(_n < _n + 1, (_n + 1).eq(_n + 1))), longer, _n)
+        return kernel.induction(_n, general, base, kernel.arithmetic(implies(_n + 1 > 0, longer), [step]))
+
+    return kernel.instantiate(_once(kernel, "last_index", prove), {_n: n})
