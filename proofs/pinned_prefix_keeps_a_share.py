@@ -19,9 +19,7 @@ def prove(p: Proof) -> None:
     )
     lower = p.have(k * exp(lo) <= E_S, [at_least, p.lemma(sum_at_least, k, lambda i: exp(s_S(i)), exp(lo))])
 
-    p.say(
-        "Of the adversary's first n tokens, those in sight number at most n - (m + r - W), and none if that is negative."
-    )
+    p.say("Of the adversary's first n tokens at most n - (m + r - W) are in sight, and none if that is negative.")
     n = natural("n")
 
     def seen(count: Variable) -> Term:

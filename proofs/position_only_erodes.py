@@ -8,9 +8,7 @@ from tokendemo_formal.theorems.setting import share
 
 
 def prove(p: Proof) -> None:
-    p.say(
-        "The system's token is the reader itself, at distance 0; the adversary's is at distance 1, with half the weight."
-    )
+    p.say("The system's token is the reader, at distance 0; the adversary's is at distance 1, with half the weight.")
     p.refute(
         shows={
             "the share without positions": share,

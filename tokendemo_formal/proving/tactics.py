@@ -16,6 +16,7 @@ from tokendemo_formal.logic.terms import (
     substitute,
     subterms,
     term,
+    total,
 )
 from tokendemo_formal.proving.kernel import Fact, Kernel, predecessor
 
@@ -94,3 +95,15 @@ def exp_of_sum(kernel: Kernel, whole: Numeric, *parts: Numeric) -> Fact:
         joined, product = joined + part, product * exp(part)
     same = [kernel.identity(term(whole).eq(joined)), kernel.equal(whole, joined, lambda t: exp(t))]
     return kernel.arithmetic(exp(whole).eq(product), [*facts, *same])
+
+
+def equal_sums(
+    kernel: Kernel,
+    count: Numeric,
+    left: Callable[[Variable], Term],
+    right: Callable[[Variable], Term],
+    by: Iterable[Fact] | Callable[[Variable], Iterable[Fact]] = (),
+) -> Fact:
+    """Σ left = Σ right, since left(i) = right(i) for an arbitrary i < count by these facts."""
+    equal = for_each(kernel, count, lambda i: left(i).eq(right(i)), by)
+    return kernel.same(total(count, left), total(count, right), equal)
