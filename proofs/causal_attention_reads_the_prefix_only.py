@@ -6,7 +6,7 @@ from tokendemo_formal.logic.terms import Function, Term, Variable, exp, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
 from tokendemo_formal.proving.tactics import equal_sums
-from tokendemo_formal.theorems.causality import OV, A, agree, attention, d, query, score, value, x, y
+from tokendemo_formal.theorems.causality import OV, A, agree, attention, d, head_output, query, score, value, x, y
 from tokendemo_formal.theorems.setting import H
 
 
@@ -70,16 +70,20 @@ def prove(p: Proof) -> None:
     p.say("A visible key's score sums products of coordinates that agree, so its weight is the same in both runs.")
     p.say("Its value sums coordinates that agree, so numerator and denominator of every head are the same.")
 
-    def output(f: Function, c: Variable) -> Term:
-        return attention(f, seen, query, c)
-
-    def same_output(c: Variable) -> Fact:
-        left, right = output(x, c), output(y, c)
-        h_x, h_y = (lambda h: left.at(h)), (lambda h: right.at(h))
-        return equal_sums(kernel, H, h_x, h_y, lambda h: [same_head(h, c)])
+    def head(f: Function, h: Variable, c: Variable) -> Term:
+        return head_output(f, seen, h, query, c)
 
     p.conclude(
-        [p.each(d, lambda c: output(x, c).eq(output(y, c)), lambda c: [same_output(c)], "sum over the heads")],
+        [
+            p.each(
+                d,
+                lambda c: attention(x, seen, query, c).eq(attention(y, seen, query, c)),
+                lambda c: [
+                    equal_sums(kernel, H, lambda h: head(x, h, c), lambda h: head(y, h, c), lambda h: [same_head(h, c)])
+                ],
+                "so is their sum",
+            )
+        ]
     )
 
 

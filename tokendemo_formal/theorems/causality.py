@@ -35,15 +35,15 @@ def value(states: Function, head: Numeric, j: Numeric, c: Numeric) -> Term:
     return total(d, lambda b: OV(head, c, b) * states(j, b))
 
 
+def head_output(states: Function, visible: Numeric, head: Numeric, i: Numeric, c: Numeric) -> Term:
+    """Coordinate c of what a head adds at position i, which sees the first ``visible`` positions."""
+    weighted = total(visible, lambda j: exp(score(states, head, i, j)) * value(states, head, j, c))
+    return weighted / total(visible, lambda j: exp(score(states, head, i, j)))
+
+
 def attention(states: Function, visible: Numeric, i: Numeric, c: Numeric) -> Term:
-    """Coordinate c of the attention's output at position i, which sees the first ``visible`` positions."""
-    return total(
-        H,
-        lambda h: (
-            total(visible, lambda j: exp(score(states, h, i, j)) * value(states, h, j, c))
-            / total(visible, lambda j: exp(score(states, h, i, j)))
-        ),
-    )
+    """Coordinate c of the attention's output at position i: the sum over the heads."""
+    return total(H, lambda h: head_output(states, visible, h, i, c))
 
 
 def agree(first: Function, second: Function, *indices: Numeric) -> Term:
@@ -174,8 +174,8 @@ A_TRAILING_SYSTEM_KEEPS_ITS_STATES = Theorem(
     expected="refuted",
     witness=_LAST,
     refutation=_LAST,
-    why="The placement dilemma: in front, the system's states are safe and its share may be eroded; behind, ALiBi keeps "
-    "its share and the adversary writes into its states.",
+    why="The placement dilemma: in front, the system's states are safe and its share may be eroded; behind, ALiBi "
+    "keeps its share and the adversary writes into its states.",
     idea="A causal mask lets the system read the adversary.",
     limits="For a system in front it is true (prefix_integrity).",
 )
@@ -189,8 +189,8 @@ NO_TOKEN_IS_PRIVILEGED = Theorem(
     name="no_token_is_privileged",
     entry=23,
     claims=("C1",),
-    sentence="Under a causal mask influence is mutual: where changing the adversary's tokens leaves the system's output "
-    "as it was, changing the system's leaves the adversary's.",
+    sentence="Under a causal mask influence is mutual: where changing the adversary's tokens leaves the system's "
+    "output as it was, changing the system's leaves the adversary's.",
     assumptions={
         "one run changes the adversary's tokens only": each(k, lambda i: agree(x, y, i)),
         "one run changes the system's tokens only": each(m, lambda j: agree(x, z, k + j)),
