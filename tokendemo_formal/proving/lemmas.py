@@ -25,13 +25,13 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.proving.kernel import Fact, Kernel
-from tokendemo_formal.proving.tactics import by_induction, exp_of_sum, for_each
+from tokendemo_formal.proving.tactics import by_induction, equal_sums, exp_of_sum, for_each
 
 Terms: TypeAlias = Callable[..., Numeric]
 """A sequence, as a function of its index."""
 
 _n, _m, _a = natural("n"), natural("m"), natural("a")
-_f, _g = function("f"), function("g")
+_f, _g, _f2 = function("f"), function("g"), function("h", 2)
 _b, _c = real("b"), real("c")
 
 
@@ -261,3 +261,47 @@ def last_index(kernel: Kernel, n: Numeric) -> Fact:
         return kernel.induction(_n, general, base, kernel.arithmetic(implies(_n + 1 > 0, longer), [step]))
 
     return kernel.instantiate(_once(kernel, "last_index", prove), {_n: n})
+
+
+def sum_swapped(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
+    """Σ_{i<n} Σ_{j<m} f(i, j) = Σ_{j<m} Σ_{i<n} f(i, j)."""
+
+    def rows(n: Numeric) -> Term:
+        return total(n, lambda i: total(_m, lambda j: _f2(i, j)))
+
+    def columns(n: Numeric) -> Term:
+        return total(_m, lambda j: total(n, lambda i: _f2(i, j)))
+
+    def prove() -> Fact:
+        none = equal_sums(
+            kernel,
+            _m,
+            lambda j: total(0, lambda i: _f2(i, j)),
+            lambda j: term(0),
+            lambda j: [kernel.empty(total(0, lambda i: _f2(i, j)))],
+        )
+        one_more = equal_sums(
+            kernel,
+            _m,
+            lambda j: total(_n + 1, lambda i: _f2(i, j)),
+            lambda j: total(_n, lambda i: _f2(i, j)) + _f2(_n, j),
+            lambda j: [kernel.last(total(_n + 1, lambda i: _f2(i, j)))],
+        )
+        added = sum_added(kernel, _m, lambda j: total(_n, lambda i: _f2(i, j)), lambda j: _f2(_n, j))
+        base = [kernel.empty(rows(0)), none, sum_constant(kernel, _m, 0)]
+        start = kernel.arithmetic(rows(0).eq(columns(0)), base)
+        same = kernel.assume(rows(_n).eq(columns(_n)))
+        step = kernel.arithmetic(rows(_n + 1).eq(columns(_n + 1)), [same, kernel.last(rows(_n + 1)), one_more, added])
+        return kernel.induction(_n, rows(_n).eq(columns(_n)), start, step)
+
+    return kernel.instantiate(_once(kernel, "sum_swapped", prove), {_n: n, _m: m}, {_f2: f})
+
+
+def sum_square(kernel: Kernel, n: Numeric, f: Terms, g: Terms, c: Numeric) -> Fact:
+    """Σ (f(i) - c g(i))² = Σ f² - 2 c Σ f g + c² Σ g²."""
+    general = total(_n, lambda i: (_f(i) - _c * _g(i)) * (_f(i) - _c * _g(i))).eq(
+        total(_n, lambda i: _f(i) * _f(i))
+        - 2 * _c * total(_n, lambda i: _f(i) * _g(i))
+        + _c * _c * total(_n, lambda i: _g(i) * _g(i))
+    )
+    return kernel.instantiate(_by_induction(kernel, "sum_square", general), {_n: n, _c: c}, {_f: f, _g: g})
