@@ -28,7 +28,7 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.proving.kernel import Fact, Kernel
-from tokendemo_formal.proving.tactics import by_induction, for_each
+from tokendemo_formal.proving.tactics import by_induction, equal_sums, exp_of_sum, for_each
 
 Terms: TypeAlias = Callable[..., Numeric]
 """A sequence, as a function of its index."""
@@ -39,6 +39,8 @@ _p = indices("p")
 _f, _g, _h = function("f"), function("g"), function("h")
 _F = function("F", 2)
 _c = real("c")
+_f, _g, _f2 = function("f"), function("g"), function("h", 2)
+_b, _c = real("b"), real("c")
 
 
 def _once(kernel: Kernel, name: str, prove: Callable[[], Fact]) -> Fact:
@@ -415,6 +417,8 @@ def weighted_shifted(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms,
     scaled = sum_scaled(kernel, n, exp(c), lambda i: exp(scores(i)) * readouts(i))
     factored = kernel.same(left, total(n, lambda i: exp(c) * (exp(scores(i)) * readouts(i))), terms)
     return kernel.arithmetic(left.eq(exp(c) * weighted), [factored, scaled])
+
+
 def sums_swapped(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
     """Σ_{i<n} Σ_{j<m} f(i, j) = Σ_{j<m} Σ_{i<n} f(i, j)."""
     general = total(_n, lambda i: total(_m, lambda j: _F(i, j))).eq(total(_m, lambda j: total(_n, lambda i: _F(i, j))))
@@ -524,6 +528,8 @@ def quotient_at_most(
 
     fact = _once(kernel, "quotient_at_most", prove)
     return kernel.instantiate(fact, {_n: n, **dict(zip((A, B, _c, L, U), parts, strict=True))}, {_f: a, _g: b})
+
+
 def attention_positive(kernel: Kernel, n: Numeric, s: Terms) -> Fact:
     """Σ e^s >= 0, and Σ e^s > 0 where n > 0."""
     x = total(_n, lambda i: exp(_f(i)))
@@ -595,3 +601,98 @@ def sum_equal(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
     """f(i) = g(i) for each i < n ⇒ Σ f = Σ g."""
     general = implies(each(_n, lambda i: _f(i).eq(_g(i))), total(_n, lambda i: _f(i)).eq(total(_n, lambda i: _g(i))))
     return kernel.instantiate(_by_induction(kernel, "sum_equal", general), {_n: n}, {_f: f, _g: g})
+
+
+def geometric_at_most(kernel: Kernel, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    """f(i) <= b + c i for each i < n, and c >= 0 ⇒ (e^c - 1) Σ e^f(i) <= e^b (e^{c n} - 1)."""
+    return _geometric(kernel, "geometric_at_most", False, n, f, b, c)
+
+
+def geometric_at_least(kernel: Kernel, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    """f(i) >= b + c i for each i < n, and c >= 0 ⇒ (e^c - 1) Σ e^f(i) >= e^b (e^{c n} - 1)."""
+    return _geometric(kernel, "geometric_at_least", True, n, f, b, c)
+
+
+def _geometric(kernel: Kernel, name: str, least: bool, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    def ordered(x: Numeric, y: Numeric) -> Term:
+        return term(y) <= x if least else term(x) <= y
+
+    line = _b + _c * _n
+    general = implies(
+        both(_c >= 0, each(_n, lambda i: ordered(_f(i), _b + _c * i))),
+        ordered((exp(_c) - 1) * total(_n, lambda i: exp(_f(i))), exp(_b) * (exp(_c * _n) - 1)),
+    )
+
+    def prove() -> Fact:
+        base = [kernel.axiom("exp_zero"), kernel.identity((_c * 0).eq(0)), kernel.equal(_c * 0, 0, lambda t: exp(t))]
+        # the last term, times e^c - 1 >= 0, is at most (at least) e^b (e^{c n + c} - e^{c n})
+        steeper = kernel.arithmetic(
+            implies(_c >= 0, exp(_c) >= 1), [kernel.axiom("exp_increasing", _c, 0), kernel.axiom("exp_zero")]
+        )
+        last = kernel.arithmetic(
+            implies(ordered(_f(_n), line), ordered(exp(_f(_n)), exp(_b) * exp(_c * _n))),
+            [
+                kernel.axiom("exp_increasing", *((_f(_n), line) if least else (line, _f(_n)))),
+                kernel.axiom("exp_sum", _b, _c * _n),
+            ],
+        )
+        return by_induction(kernel, _n, general, base, [steeper, last, exp_of_sum(kernel, _c * (_n + 1), _c * _n, _c)])
+
+    return kernel.instantiate(_once(kernel, name, prove), {_n: n, _b: b, _c: c}, {_f: f})
+
+
+def last_index(kernel: Kernel, n: Numeric) -> Fact:
+    """n > 0 ⇒ some i < n has i + 1 = n."""
+    general = implies(_n > 0, some(_n, lambda i: (i + 1).eq(_n)))
+
+    def prove() -> Fact:
+        longer = some(_n + 1, lambda i: (i + 1).eq(_n + 1))
+        base = kernel.arithmetic(implies(term(0) > 0, some(0, lambda i: (i + 1).eq(0))))
+        step = kernel.exhibit(kernel.arithmetic(both(_n < _n + 1, (_n + 1).eq(_n + 1))), longer, _n)
+        return kernel.induction(_n, general, base, kernel.arithmetic(implies(_n + 1 > 0, longer), [step]))
+
+    return kernel.instantiate(_once(kernel, "last_index", prove), {_n: n})
+
+
+def sum_swapped(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
+    """Σ_{i<n} Σ_{j<m} f(i, j) = Σ_{j<m} Σ_{i<n} f(i, j)."""
+
+    def rows(n: Numeric) -> Term:
+        return total(n, lambda i: total(_m, lambda j: _f2(i, j)))
+
+    def columns(n: Numeric) -> Term:
+        return total(_m, lambda j: total(n, lambda i: _f2(i, j)))
+
+    def prove() -> Fact:
+        none = equal_sums(
+            kernel,
+            _m,
+            lambda j: total(0, lambda i: _f2(i, j)),
+            lambda j: term(0),
+            lambda j: [kernel.empty(total(0, lambda i: _f2(i, j)))],
+        )
+        one_more = equal_sums(
+            kernel,
+            _m,
+            lambda j: total(_n + 1, lambda i: _f2(i, j)),
+            lambda j: total(_n, lambda i: _f2(i, j)) + _f2(_n, j),
+            lambda j: [kernel.last(total(_n + 1, lambda i: _f2(i, j)))],
+        )
+        added = sum_added(kernel, _m, lambda j: total(_n, lambda i: _f2(i, j)), lambda j: _f2(_n, j))
+        base = [kernel.empty(rows(0)), none, sum_constant(kernel, _m, 0)]
+        start = kernel.arithmetic(rows(0).eq(columns(0)), base)
+        same = kernel.assume(rows(_n).eq(columns(_n)))
+        step = kernel.arithmetic(rows(_n + 1).eq(columns(_n + 1)), [same, kernel.last(rows(_n + 1)), one_more, added])
+        return kernel.induction(_n, rows(_n).eq(columns(_n)), start, step)
+
+    return kernel.instantiate(_once(kernel, "sum_swapped", prove), {_n: n, _m: m}, {_f2: f})
+
+
+def sum_square(kernel: Kernel, n: Numeric, f: Terms, g: Terms, c: Numeric) -> Fact:
+    """Σ (f(i) - c g(i))² = Σ f² - 2 c Σ f g + c² Σ g²."""
+    general = total(_n, lambda i: (_f(i) - _c * _g(i)) * (_f(i) - _c * _g(i))).eq(
+        total(_n, lambda i: _f(i) * _f(i))
+        - 2 * _c * total(_n, lambda i: _f(i) * _g(i))
+        + _c * _c * total(_n, lambda i: _g(i) * _g(i))
+    )
+    return kernel.instantiate(_by_induction(kernel, "sum_square", general), {_n: n, _c: c}, {_f: f, _g: g})

@@ -10,11 +10,13 @@ from tokendemo_formal.logic.terms import (
     Numeric,
     Term,
     Variable,
+    exp,
     free_variables,
     fresh,
     substitute,
     subterms,
     term,
+    total,
 )
 from tokendemo_formal.proving.kernel import Fact, Kernel, ProofError, predecessor
 
@@ -158,3 +160,26 @@ def _binder(t: Term) -> Binder:
     if not isinstance(t, Binder):
         raise ProofError(f"expected a quantifier, found {t}")
     return t
+
+
+def exp_of_sum(kernel: Kernel, whole: Numeric, *parts: Numeric) -> Fact:
+    """exp(whole) = exp(first) exp(second) …, where the whole is the sum of the parts as a polynomial."""
+    joined, product = term(parts[0]), exp(parts[0])
+    facts = []
+    for part in parts[1:]:
+        facts.append(kernel.axiom("exp_sum", joined, part))
+        joined, product = joined + part, product * exp(part)
+    same = [kernel.identity(term(whole).eq(joined)), kernel.equal(whole, joined, lambda t: exp(t))]
+    return kernel.arithmetic(exp(whole).eq(product), [*facts, *same])
+
+
+def equal_sums(
+    kernel: Kernel,
+    count: Numeric,
+    left: Callable[[Variable], Term],
+    right: Callable[[Variable], Term],
+    by: Iterable[Fact] | Callable[[Variable], Iterable[Fact]] = (),
+) -> Fact:
+    """Σ left = Σ right, since left(i) = right(i) for an arbitrary i < count by these facts."""
+    equal = for_each(kernel, count, lambda i: left(i).eq(right(i)), by)
+    return kernel.same(total(count, left), total(count, right), equal)
