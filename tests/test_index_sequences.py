@@ -91,7 +91,7 @@ def instances(draw: st.DrawFn) -> Instance:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(instance=instances())
 def test_lemmas_hold_on_random_instances(kernel: Kernel, instance: Instance) -> None:
     conclusions: list[Term] = [
