@@ -5,8 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import exp
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.lemmas import mass_positive, sum_at_least, sum_at_most
-from tokendemo_formal.theorems.setting import E_S, E_U, hi, k, lo, m, s_S, s_U
-from tokendemo_formal.theorems.share import cap
+from tokendemo_formal.theorems.setting import E_S, E_U, cap, hi, k, lo, m, s_S, s_U
 
 
 def prove(p: Proof) -> None:

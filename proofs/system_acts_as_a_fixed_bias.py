@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokendemo_formal.logic.terms import Variable, exp, natural, total
+from tokendemo_formal.logic.terms import Variable, both, exp, natural, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
 from tokendemo_formal.proving.lemmas import mass_positive, mass_shifted, weighted_shifted
@@ -14,7 +14,7 @@ def prove(p: Proof) -> None:
     alike = p.assumption("the system shifts the adversary's scores alike")
     system = p.have(E_S > 0, [p.assumption("there is a system token"), p.lemma(mass_positive, k, s_S)])
     adversary = p.have(E_U > 0, [p.assumption("there is an adversary token"), p.lemma(mass_positive, m, s_U)])
-    factor = p.axiom("exp_positive", c)
+    factor = p.have(exp(c) > 0, [p.axiom("exp_positive", c)])
 
     p.say("The shift c multiplies the adversary's weights, and so their sums, by e^c.")
     shifted = p.each(
@@ -41,7 +41,7 @@ def prove(p: Proof) -> None:
     i, j = natural("i"), natural("j")
     ratio = p.have(
         ((exp(t_U(i)) / Z) / (exp(t_U(j)) / Z)).eq((exp(s_U(i)) / E_U) / (exp(s_U(j)) / E_U)),
-        [*(fact for token in (i, j) for fact in shifted_weight(p, shifted, token)), everything, adversary, factor],
+        [shifted_weight(p, shifted, i), shifted_weight(p, shifted, j), everything, adversary, factor],
         "for any two of them",
     )
     of_i = p.kernel.each(ratio, j, m, "j")
@@ -51,10 +51,13 @@ def prove(p: Proof) -> None:
     p.conclude([ratios, weighted_beside, mass_beside, everything, system, adversary, factor])
 
 
-def shifted_weight(p: Proof, shifted: Fact, j: Variable) -> list[Fact]:
-    """e^(score of j beside the system) = e^c e^(its score alone) > 0."""
+def shifted_weight(p: Proof, shifted: Fact, j: Variable) -> Fact:
+    """e^(score of j beside the system) = e^c e^(its score alone), and that is positive."""
     here = p.kernel.arithmetic(exp(t_U(j)).eq(exp(s_U(j) + c)), [p.kernel.at(shifted, j), p.kernel.assume(j < m)])
-    return [here, p.axiom("exp_sum", s_U(j), c), p.axiom("exp_positive", s_U(j))]
+    return p.kernel.arithmetic(
+        both(exp(t_U(j)).eq(exp(c) * exp(s_U(j))), exp(s_U(j)) > 0),
+        [here, p.axiom("exp_sum", s_U(j), c), p.axiom("exp_positive", s_U(j))],
+    )
 
 
 if __name__ == "__main__":

@@ -696,3 +696,23 @@ def sum_square(kernel: Kernel, n: Numeric, f: Terms, g: Terms, c: Numeric) -> Fa
         + _c * _c * total(_n, lambda i: _g(i) * _g(i))
     )
     return kernel.instantiate(_by_induction(kernel, "sum_square", general), {_n: n, _c: c}, {_f: f, _g: g})
+def threshold_inside(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms, tau: Numeric) -> Fact:
+    """Σ e^score (readout - tau) = Σ e^score readout - tau Σ e^score, and the same with both sides' signs changed."""
+
+    def weighted(i: Term) -> Term:
+        return exp(scores(i)) * readouts(i)
+
+    def scaled(i: Term) -> Term:
+        return tau * exp(scores(i))
+
+    def difference(first: Terms, second: Terms, of: Terms) -> Fact:
+        terms = for_each(kernel, n, lambda i: term(of(i)).eq(term(first(i)) - second(i)))
+        factored = kernel.same(total(n, of), total(n, lambda i: term(first(i)) - second(i)), terms)
+        subtracted = sum_subtracted(kernel, n, first, second)
+        return kernel.arithmetic(total(n, of).eq(total(n, first) - total(n, second)), [factored, subtracted])
+
+    above = difference(weighted, scaled, lambda i: exp(scores(i)) * (term(readouts(i)) - tau))
+    below = difference(scaled, weighted, lambda i: exp(scores(i)) * (term(tau) - readouts(i)))
+    mass, readout = total(n, lambda i: exp(scores(i))), total(n, weighted)
+    goal = both(above.conclusion.parts[0].eq(readout - tau * mass), below.conclusion.parts[0].eq(tau * mass - readout))
+    return kernel.arithmetic(goal, [above, below, sum_scaled(kernel, n, tau, lambda i: exp(scores(i)))])

@@ -29,6 +29,7 @@ from tokendemo_formal.theorems.setting import (
     V,
     a_S,
     a_U,
+    cap,
     eps,
     hi,
     k,
@@ -131,8 +132,6 @@ DILUTION_LENGTH = Theorem(
     limits="The length grows like e^(hi - lo) / eps: for a spread of 20 and one system token, half of the attention "
     "takes 485 million tokens. Up to a length the share has a floor (share_floor_up_to_a_length).",
 )
-
-cap = natural("cap")
 
 _FLOOR = _TWO_AGAINST_THREE.but(
     "two system tokens of weight 4 and 2 against three of weight 1, 1 and 3; room for 4", cap=4
