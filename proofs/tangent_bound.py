@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokendemo_formal.logic.terms import Term, both, implies, real, sqrt, total
+from tokendemo_formal.logic.terms import Term, both, either, implies, real, sqrt, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.lemmas import sum_added, sum_monotone, sum_nonnegative, sum_scaled
 from tokendemo_formal.theorems.bounds import N_z, beta, d, e, e_eps, high, sigma, tangent, y
@@ -13,13 +13,14 @@ def prove(p: Proof) -> None:
     squares = total(d, lambda j: y(j) * y(j))
     lengths = total(d, lambda j: e(j) * e(j))
     product = total(d, lambda j: e(j) * y(j))
-    coordinates = p.assumption("there are coordinates")
     eps_sign = p.assumption("eps is at least 0")
 
     p.say("σ² = |y|²/d + eps > 0.")
     each_square = p.each(d, lambda j: y(j) * y(j) >= 0)
     positive = p.have(squares >= 0, [each_square, p.lemma(sum_nonnegative, d, lambda j: y(j) * y(j))])
     divisor = p.assumption("the norm divides by something")
+    nothing = p.induction(d, either(d > 0, squares.eq(0)), because="no coordinates, no length")
+    coordinates = p.have(d > 0, [nothing, divisor])
     inside = p.have(squares / d + eps > 0, [positive, coordinates, eps_sign, divisor])
     squared = p.axiom("sqrt_squared", squares / d + eps)
     root = p.have(both(sigma > 0, (sigma * sigma).eq(squares / d + eps)), [inside, squared])

@@ -29,7 +29,7 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.logic.values import Instance
-from tokendemo_formal.theorems.setting import H, V, eps, m
+from tokendemo_formal.theorems.setting import H, V, eps, m, n
 from tokendemo_formal.theorems.theorem import Theorem
 
 A = function("A")
@@ -354,12 +354,11 @@ TANGENT_BOUND = Theorem(
     name="tangent_bound",
     entry=37,
     claims=(),
-    sentence="With a final norm and κ = bound - β >= 0, replacing σ(z) by its tangent ⟨e, Pz⟩/√d + e' √eps, for (e, e') "
+    sentence="With a final norm and κ = bound - β >= 0, replacing σ(z) by a tangent ⟨e, Pz⟩/√d + e' √eps, with (e, e') "
     "of length at most 1, is safe: where N(z) - κ tangent <= 0, the gain N(z)/σ(z) + β is at most the bound.",
     assumptions={
-        "there are coordinates": d > 0,
         "eps is at least 0": eps >= 0,
-        "the norm divides by something": total(d, lambda j: y(j) * y(j)) + eps > 0,
+        "the norm divides by something": total(d, lambda j: y(j) * y(j)) + d * eps > 0,
         "e is of length at most 1": total(d, lambda j: e(j) * e(j)) + e_eps * e_eps <= 1,
         "kappa is at least 0": beta <= high,
     },
@@ -370,7 +369,6 @@ TANGENT_BOUND = Theorem(
     about=("y", "e", "eps", "N_z", "beta", "high"),
     witness=_NORM,
     sharp={
-        "there are coordinates": _NORM.but("nothing to take a mean of", d=0, y=[], e=[]),
         "eps is at least 0": _NORM.but("a root of -5", eps=-5),
         "the norm divides by something": _NORM.but("0/0", y=[0], eps=0, N_z=0),
         "e is of length at most 1": _NORM.but("length √2", e=[1], e_eps=1),
@@ -382,4 +380,90 @@ TANGENT_BOUND = Theorem(
     limits="It is good where the stream points along e; for κ < 0 the inequality is turned round (deviation_bound).",
 )
 
-THEOREMS = (LEAF_BOUND, FILTER_IS_SOUND, JOINT_LEAF_BOUND, JOINT_FILTER_IS_SOUND, SPLIT_COVERS, TANGENT_BOUND)
+z_own = function("z_own")
+z = function("z", 3)
+weight = function("weight", 2)
+R_own = real("R_own")
+R = function("R")
+
+
+def head_part(h: Numeric, j: Numeric) -> Term:
+    """Coordinate j of what head h adds to the stream: its n tokens' parts z[h, i, j], by weight."""
+    return total(n, lambda i: weight(h, i) * z(h, i, j))
+
+
+def stream(j: Numeric) -> Term:
+    """Coordinate j of the centred residual stream Pz: the reader's own part and the heads'."""
+    return z_own(j) + total(H, lambda h: head_part(h, j))
+
+
+reach = R_own + total(H, lambda h: R(h))
+stream_sigma = sqrt(total(d, lambda j: stream(j) * stream(j)) / d + eps)
+sigma_hat = sqrt(reach * reach / d + eps)
+
+_ALIGNED = Instance(
+    {
+        "d": 1,
+        "eps": 16,
+        "H": 1,
+        "n": 2,
+        "z_own": [1],
+        "z": [[[2], [2]]],
+        "weight": [[Fraction(1, 2), Fraction(1, 2)]],
+        "R_own": 1,
+        "R": [2],
+        "N_z": -10,
+        "beta": 1,
+        "high": -1,
+    },
+    "all parts point one way: σ = σ̂ = 5; gain -1 meets its bound",
+)
+
+DEVIATION_BOUND = Theorem(
+    name="deviation_bound",
+    entry=37,
+    claims=(),
+    sentence="With a final norm and κ = bound - β <= 0, replacing σ(z) by the σ̂ of the longest stream that can be is "
+    "safe: σ(z) <= σ̂, and where N(z) - κ σ̂ <= 0, the gain N(z)/σ(z) + β is at most the bound.",
+    assumptions={
+        "the norm divides by something": total(d, lambda j: stream(j) * stream(j)) + d * eps > 0,
+        "weights are at least 0 and add up to at most 1": each(
+            H, lambda h: both(each(n, lambda i: weight(h, i) >= 0), total(n, lambda i: weight(h, i)) <= 1)
+        ),
+        "the reader's own part is of length at most R_own": both(
+            R_own >= 0, total(d, lambda j: z_own(j) * z_own(j)) <= R_own * R_own
+        ),
+        "a token's part of head h is of length at most R[h]": each(
+            H,
+            lambda h: both(R(h) >= 0, each(n, lambda i: total(d, lambda j: z(h, i, j) * z(h, i, j)) <= R(h) * R(h))),
+        ),
+        "kappa is at most 0": high <= beta,
+    },
+    conclusion=both(
+        stream_sigma <= sigma_hat,
+        implies(N_z - (high - beta) * sigma_hat <= 0, N_z / stream_sigma + beta <= high),
+    ),
+    about=("z_own", "z", "weight", "R", "eps", "N_z", "beta", "high"),
+    witness=_ALIGNED,
+    sharp={
+        "the norm divides by something": _ALIGNED.but("0/0", z_own=[-2], R_own=2, eps=0),
+        "weights are at least 0 and add up to at most 1": _ALIGNED.but("weights 1 and 1", weight=[[1, 1]]),
+        "the reader's own part is of length at most R_own": _ALIGNED.but("own part 2", z_own=[2]),
+        "a token's part of head h is of length at most R[h]": _ALIGNED.but("parts of length 4", z=[[[4], [4]]]),
+        "kappa is at most 0": _ALIGNED.but("a longer σ̂ for κ > 0", R=[9], N_z=15, high=3),
+    },
+    probes=(_ALIGNED.but("far from it", z=[[[-2], [2]]], N_z=-20),),
+    why="A bound below what the norm's bias gives asks how large σ may be, not how small.",
+    idea="A weighted mean of vectors is no longer than the longest, a sum no longer than the lengths' sum.",
+    limits="σ̂ is the same for all assignments, so the bound is loose where streams differ much in length.",
+)
+
+THEOREMS = (
+    LEAF_BOUND,
+    FILTER_IS_SOUND,
+    JOINT_LEAF_BOUND,
+    JOINT_FILTER_IS_SOUND,
+    SPLIT_COVERS,
+    TANGENT_BOUND,
+    DEVIATION_BOUND,
+)
