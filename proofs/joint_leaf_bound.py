@@ -6,7 +6,7 @@ from tokendemo_formal.logic.terms import Term, Variable, both, either, implies, 
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
 from tokendemo_formal.proving.lemmas import (
-    quotient_at_most,
+    quotient_of_sums_at_most,
     sum_added,
     sum_monotone,
     sum_scaled,
@@ -111,7 +111,7 @@ def prove(p: Proof) -> None:
         spread_sum = total(m, lambda i: spread(h, own(h, i)))
         same = kernel.same(spread_sum, total(m, lambda i: phi(h, own(h, i))), terms)
         parts = (A(h), B(h), c(h), least(h), most(h))
-        quotient = quotient_at_most(kernel, m, parts, lambda i: a(h, i), lambda i: b(h, i))
+        quotient = quotient_of_sums_at_most(kernel, m, parts, lambda i: a(h, i), lambda i: b(h, i))
         return kernel.discharge(kernel.arithmetic(claim(h), [apart, same, order(h), quotient]), apart.conclusion)
 
     p.say("In each head 0 < L <= D <= U.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Variable, both, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import quotient_at_most, sum_added, sum_monotone, sums_at_most
+from tokendemo_formal.proving.lemmas import quotient_of_sums_at_most, sum_added, sum_monotone, sums_at_most
 from tokendemo_formal.proving.tactics import at_index
 from tokendemo_formal.theorems.bounds import (
     A,
@@ -50,7 +50,7 @@ def prove(p: Proof) -> None:
         lambda h: numerator(h) / denominator(h) <= (c(h) + phi(h, fixed(h))) + total(m, lambda i: phi(h, own(h, i))),
         lambda h: [
             order(h),
-            quotient_at_most(
+            quotient_of_sums_at_most(
                 p.kernel,
                 m,
                 (A(h), B(h), c(h), least(h), most(h)),

@@ -471,7 +471,7 @@ def sums_at_most(kernel: Kernel, n: Numeric, m: Numeric, x: Terms, s: Terms, t: 
     return kernel.instantiate(fact, {_n: n, _m: m}, {_h: x, _f: s, _F: t, _g: top})
 
 
-def quotient_at_most(
+def quotient_of_sums_at_most(
     kernel: Kernel,
     n: Numeric,
     parts: tuple[Numeric, Numeric, Numeric, Numeric, Numeric],
@@ -526,7 +526,7 @@ def quotient_at_most(
         divided = kernel.arithmetic(N / D <= _c + phi(A - _c * B) + spread, [multiplied, given, short])
         return kernel.discharge(divided, order)
 
-    fact = _once(kernel, "quotient_at_most", prove)
+    fact = _once(kernel, "quotient_of_sums_at_most", prove)
     return kernel.instantiate(fact, {_n: n, **dict(zip((A, B, _c, L, U), parts, strict=True))}, {_f: a, _g: b})
 
 
@@ -696,6 +696,8 @@ def sum_square(kernel: Kernel, n: Numeric, f: Terms, g: Terms, c: Numeric) -> Fa
         + _c * _c * total(_n, lambda i: _g(i) * _g(i))
     )
     return kernel.instantiate(_by_induction(kernel, "sum_square", general), {_n: n, _c: c}, {_f: f, _g: g})
+
+
 def threshold_inside(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms, tau: Numeric) -> Fact:
     """Σ e^score (readout - tau) = Σ e^score readout - tau Σ e^score, and the same with both sides' signs changed."""
 
@@ -716,6 +718,8 @@ def threshold_inside(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms,
     mass, readout = total(n, lambda i: exp(scores(i))), total(n, weighted)
     goal = both(above.conclusion.parts[0].eq(readout - tau * mass), below.conclusion.parts[0].eq(tau * mass - readout))
     return kernel.arithmetic(goal, [above, below, sum_scaled(kernel, n, tau, lambda i: exp(scores(i)))])
+
+
 def cauchy_schwarz(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
     """(Σ f g)² <= (Σ f²) (Σ g²), and both factors are at least 0."""
     x, y = total(_n, lambda i: _f(i) * _f(i)), total(_n, lambda i: _g(i) * _g(i))
