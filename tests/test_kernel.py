@@ -509,3 +509,11 @@ def test_a_false_lemma_would_be_noticed(kernel: Kernel) -> None:
 def test_logarithm_of_a_negative_number_is_any_number(kernel: Kernel) -> None:
     with refused("does not follow"):
         kernel.arithmetic(exp(log(x)).eq(x), [kernel.axiom("exp_log", x)])
+
+
+def test_a_sequence_is_replaced_by_one_term_not_by_what_python_makes_of_each_index(kernel: Kernel) -> None:
+    """Otherwise f(n) and f(0) could become different numbers, also where n = 0."""
+    n, f = natural("n"), function("f")
+    equal = kernel.equal(n, 0, lambda t: f(t))
+    replaced = kernel.instantiate(equal, functions={f: lambda i: term(1) if str(i) == "n" else term(0)})
+    assert replaced.conclusion == implies(n.eq(0), term(0).eq(0))

@@ -438,15 +438,15 @@ def _binder(t: Term, kind: str) -> Binder:
 
 
 def _numeric(f: Function, body: Callable[..., Numeric]) -> Callable[..., Term]:
-    def call(*arguments: Term) -> Term:
-        result = term(body(*arguments))
-        if result.sort is Sort.PROPOSITION:
-            raise ProofError(f"a sequence has numbers as elements, {result} is a proposition")
-        if f.of is Sort.NATURAL and result.sort is not Sort.NATURAL:
-            raise ProofError(f"{f.name} has natural numbers as elements, {result} need not be one")
-        return result
-
-    return call
+    """What a sequence is replaced by: one term with holes for the indices, so that equal indices give equal elements
+    however they are written."""
+    holes = [fresh() for _ in range(f.arity)]
+    element = term(body(*holes))
+    if element.sort is Sort.PROPOSITION:
+        raise ProofError(f"a sequence has numbers as elements, {element} is a proposition")
+    if f.of is Sort.NATURAL and element.sort is not Sort.NATURAL:
+        raise ProofError(f"{f.name} has natural numbers as elements, {element} need not be one")
+    return lambda *indices: substitute(element, dict(zip(holes, indices, strict=True)))
 
 
 def predecessor(count: Term) -> Term | None:
