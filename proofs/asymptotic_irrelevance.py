@@ -12,7 +12,7 @@ def prove(p: Proof) -> None:
     given = p.assumptions
     chosen = p.assumption("the adversary's tokens are from the vocabulary")
     scores = p.assumption("the vocabulary's scores are at least lo")
-    heavy = p.each_chosen(chosen, lambda j: lo <= s_U(j), lambda j, v: [scores], "it is a word's score")
+    heavy = p.each_choice(chosen, lambda j: lo <= s_U(j), lambda j, v: [scores], "it is a word's score")
 
     p.say("By dilution the share is at most k e^hi / (k e^hi + m e^lo), which the length makes at most eps.")
     diluted = p.use("dilution", by=[*given, heavy])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import attention_at_least, attention_at_most, attention_positive
+from tokendemo_formal.proving.lemmas import attention_at_least, attention_at_most, mass_positive
 from tokendemo_formal.theorems.guarantees import A, a
 from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, Z, a_S, a_U, k, m, margin, s_S, s_U, share
 
@@ -35,8 +35,8 @@ def prove(p: Proof) -> None:
         Z > 0,
         [
             p.assumption("there is a token"),
-            p.lemma(attention_positive, k, s_S),
-            p.lemma(attention_positive, m, s_U),
+            p.lemma(mass_positive, k, s_S),
+            p.lemma(mass_positive, m, s_U),
         ],
         "exp is positive",
     )

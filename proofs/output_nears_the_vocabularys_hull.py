@@ -6,7 +6,7 @@ from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.lemmas import (
     attention_at_least,
     attention_at_most,
-    attention_positive,
+    mass_positive,
     quotient_at_least,
     quotient_at_most,
 )
@@ -20,13 +20,13 @@ def prove(p: Proof) -> None:
     system = p.assumption("the system's readouts lie within R of [low, high]")
     positive = p.have(
         Z > 0,
-        [p.assumption("there is a token"), p.lemma(attention_positive, k, s_S), p.lemma(attention_positive, m, s_U)],
+        [p.assumption("there is a token"), p.lemma(mass_positive, k, s_S), p.lemma(mass_positive, m, s_U)],
         "exp is positive",
     )
     part = p.have((share * Z).eq(E_S), [positive], "that is what the share is")
 
     p.say("From below: the adversary's part reads at least low, the system's at least low - R.")
-    their_least = p.each_chosen(chosen, lambda j: a_U(j) >= low, lambda j, v: [words], "it is a word's readout")
+    their_least = p.each_choice(chosen, lambda j: a_U(j) >= low, lambda j, v: [words], "it is a word's readout")
     our_least = p.each(k, lambda i: a_S(i) >= low - R, [system])
     theirs = p.have(N_U >= low * E_U, [their_least, p.lemma(attention_at_least, m, s_U, a_U, low)])
     ours = p.have(N_S >= (low - R) * E_S, [our_least, p.lemma(attention_at_least, k, s_S, a_S, low - R)])
@@ -38,7 +38,7 @@ def prove(p: Proof) -> None:
     )
 
     p.say("From above, in the same way.")
-    their_most = p.each_chosen(chosen, lambda j: a_U(j) <= high, lambda j, v: [words], "it is a word's readout")
+    their_most = p.each_choice(chosen, lambda j: a_U(j) <= high, lambda j, v: [words], "it is a word's readout")
     our_most = p.each(k, lambda i: a_S(i) <= high + R, [system])
     theirs = p.have(N_U <= high * E_U, [their_most, p.lemma(attention_at_most, m, s_U, a_U, high)])
     ours = p.have(N_S <= (high + R) * E_S, [our_most, p.lemma(attention_at_most, k, s_S, a_S, high + R)])

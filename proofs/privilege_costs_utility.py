@@ -8,7 +8,7 @@ from tokendemo_formal.proving.kernel import Fact
 from tokendemo_formal.proving.lemmas import (
     attention_at_least,
     attention_at_most,
-    attention_positive,
+    mass_positive,
     product_nonnegative,
 )
 from tokendemo_formal.theorems.guarantees import E_W, a_W, high, low, m_W, margin_W, s_W
@@ -107,9 +107,9 @@ def prove(p: Proof) -> None:
         both(Z > 0, Z_W > 0),
         [
             p.assumption("there is a token with each input"),
-            p.lemma(attention_positive, k, s_S),
-            p.lemma(attention_positive, m, s_U),
-            p.lemma(attention_positive, m_W, s_W),
+            p.lemma(mass_positive, k, s_S),
+            p.lemma(mass_positive, m, s_U),
+            p.lemma(mass_positive, m_W, s_W),
         ],
         "exp is positive",
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Variable, exp, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import attention_positive, sum_equal, sum_zero
-from tokendemo_formal.proving.tactics import taken
+from tokendemo_formal.proving.lemmas import mass_positive, sum_equal, sum_zero
+from tokendemo_formal.proving.tactics import at_index
 from tokendemo_formal.theorems.guarantees import ah_U, head, head_alone, sh_S, sh_U, visible
 from tokendemo_formal.theorems.setting import H, k, m
 
@@ -16,7 +16,7 @@ def prove(p: Proof) -> None:
 
     def of(h: Variable) -> list[Fact]:
         """The adversary's part of both sums of a head is 0, and the system's mass is positive."""
-        hidden = taken(p.kernel, masked, h)
+        hidden = at_index(p.kernel, masked, h)
         votes = p.each(m, lambda j: (visible(h, j) * exp(sh_U(h, j)) * ah_U(h, j)).eq(0), [hidden])
         mass = p.each(m, lambda j: (visible(h, j) * exp(sh_U(h, j))).eq(0), [hidden])
         no_votes = p.have(
@@ -29,7 +29,7 @@ def prove(p: Proof) -> None:
         )
         system = p.have(
             total(k, lambda i: exp(sh_S(h, i))) > 0,
-            [p.assumption("there is a system token"), p.lemma(attention_positive, k, lambda i: sh_S(h, i))],
+            [p.assumption("there is a system token"), p.lemma(mass_positive, k, lambda i: sh_S(h, i))],
             "exp is positive",
         )
         return [no_votes, no_mass, system]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, Variable, both, each, exp, fresh, implies, natural, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import attention_positive, sum_equal, sum_zero
-from tokendemo_formal.proving.tactics import taken
+from tokendemo_formal.proving.lemmas import mass_positive, sum_equal, sum_zero
+from tokendemo_formal.proving.tactics import at_index
 from tokendemo_formal.theorems.guarantees import L, Run, one, same_state, two, width
 from tokendemo_formal.theorems.setting import H, k
 
@@ -18,7 +18,7 @@ def prove(p: Proof) -> None:
 
     def hidden(run: Run, name: str, h: Variable, i: Variable, c: Variable) -> Fact:
         """The adversary's part of both sums of a run is 0."""
-        masked = taken(kernel, p.assumption(f"the adversary's tokens are masked in the {name} run"), layer, h, i)
+        masked = at_index(kernel, p.assumption(f"the adversary's tokens are masked in the {name} run"), layer, h, i)
 
         def weight(j: Variable) -> Term:
             return run.visible(layer, h, i, j) * exp(run.score_U(layer, h, i, j))
@@ -39,9 +39,9 @@ def prove(p: Proof) -> None:
 
     def output(h: Variable, i: Variable, c: Variable) -> list[Fact]:
         """Why head h's output for token i is the same in both runs."""
-        here = taken(kernel, states, i)
-        score = taken(kernel, p.assumption("scores are computed from states"), layer, h, i)
-        value = taken(kernel, p.assumption("values are computed from states"), layer, h)
+        here = at_index(kernel, states, i)
+        score = at_index(kernel, p.assumption("scores are computed from states"), layer, h, i)
+        value = at_index(kernel, p.assumption("values are computed from states"), layer, h)
 
         def weight(run: Run, j: Variable) -> Term:
             return exp(run.score(layer, h, i, j))
@@ -54,9 +54,9 @@ def prove(p: Proof) -> None:
             return [here, states, score, equal]
 
         def same_value(j: Variable) -> list[Fact]:
-            there = kernel.arithmetic(same_state(layer, j), [taken(kernel, states, j)])
+            there = kernel.arithmetic(same_state(layer, j), [at_index(kernel, states, j)])
             values = each(width, lambda c: one.value(layer, h, j, c).eq(two.value(layer, h, j, c)))
-            return [taken(kernel, kernel.arithmetic(values, [there, taken(kernel, value, j)]), c)]
+            return [at_index(kernel, kernel.arithmetic(values, [there, at_index(kernel, value, j)]), c)]
 
         weights = p.each(k, lambda j: weight(one, j).eq(weight(two, j)), same_weight, "equal states score equally")
         values = p.each(
@@ -83,7 +83,7 @@ def prove(p: Proof) -> None:
             ),
             p.have(
                 total(k, lambda j: weight(one, j)) > 0,
-                [some, p.lemma(attention_positive, k, lambda j: one.score(layer, h, i, j))],
+                [some, p.lemma(mass_positive, k, lambda j: one.score(layer, h, i, j))],
                 "token i itself is seen",
             ),
         ]
@@ -101,8 +101,8 @@ def prove(p: Proof) -> None:
         ],
         "so the heads' outputs are the same",
     )
-    rest = taken(kernel, p.assumption("the next state is computed from the state and the heads' outputs"), layer, i)
-    after = p.have(same_state(layer + 1, i), [rest, heads, taken(kernel, states, i)], "and so is the next state")
+    rest = at_index(kernel, p.assumption("the next state is computed from the state and the heads' outputs"), layer, i)
+    after = p.have(same_state(layer + 1, i), [rest, heads, at_index(kernel, states, i)], "and so is the next state")
     step = kernel.discharge(kernel.discharge(kernel.each(after, i, k), states.conclusion), layer < L)
 
     p.say("So they stay the same from layer to layer.")

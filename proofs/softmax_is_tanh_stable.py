@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Numeric, Term, absolute, between, both, exp, implies, ite, natural, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import attention_positive, sum_equal
+from tokendemo_formal.proving.lemmas import mass_positive, sum_equal
 from tokendemo_formal.theorems.guarantees import s, t, vote
 from tokendemo_formal.theorems.setting import mass, n
 
@@ -13,8 +13,7 @@ from tokendemo_formal.theorems.setting import mass, n
 def prove(p: Proof) -> None:
     some = p.assumption("there is a token")
     positive = [
-        p.have(mass(n, scores) > 0, [some, p.lemma(attention_positive, n, scores)], "exp is positive")
-        for scores in (s, t)
+        p.have(mass(n, scores) > 0, [some, p.lemma(mass_positive, n, scores)], "exp is positive") for scores in (s, t)
     ]
     x, y = real("x"), real("y")
     inverse = p.have(implies(y > 0, both((x * (1 / y)).eq(x / y), (y * (1 / y)).eq(1))))

@@ -9,13 +9,13 @@ from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
 from tokendemo_formal.proving.lemmas import (
     Terms,
-    attention_positive,
+    mass_positive,
     product_nonnegative,
     sum_monotone,
     sum_nonnegative,
     sum_scaled,
 )
-from tokendemo_formal.proving.tactics import taken
+from tokendemo_formal.proving.tactics import at_index
 from tokendemo_formal.theorems.guarantees import delta, s, shift, t, vote
 from tokendemo_formal.theorems.setting import mass, n
 
@@ -233,15 +233,14 @@ def prove(p: Proof) -> None:
 
     split = [all_of(s), all_of(t)]
     whole = [
-        p.have(mass(n, scores) > 0, [some, p.lemma(attention_positive, n, scores)], "exp is positive")
-        for scores in (s, t)
+        p.have(mass(n, scores) > 0, [some, p.lemma(mass_positive, n, scores)], "exp is positive") for scores in (s, t)
     ]
     grown = p.have(
         both(common > 0, factor >= 1),
         [
             p.axiom("exp_positive", shift),
             p.axiom("exp_tangent", delta),
-            p.have(delta >= 0, [some, taken(p.kernel, moves, 0)], "an absolute value is at most delta"),
+            p.have(delta >= 0, [some, at_index(p.kernel, moves, 0)], "an absolute value is at most delta"),
         ],
     )
 

@@ -530,17 +530,6 @@ def quotient_of_sums_at_most(
     return kernel.instantiate(fact, {_n: n, **dict(zip((A, B, _c, L, U), parts, strict=True))}, {_f: a, _g: b})
 
 
-def attention_positive(kernel: Kernel, n: Numeric, s: Terms) -> Fact:
-    """Σ e^s >= 0, and Σ e^s > 0 where n > 0."""
-    x = total(_n, lambda i: exp(_f(i)))
-    general = both(x >= 0, implies(_n > 0, x > 0))
-
-    def prove() -> Fact:
-        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
-
-    return kernel.instantiate(_once(kernel, "attention_positive", prove), {_n: n}, {_f: s})
-
-
 def attention_at_least(kernel: Kernel, n: Numeric, s: Terms, a: Terms, c: Numeric) -> Fact:
     """c <= a(i) for each i < n ⇒ c Σ e^s <= Σ e^s a."""
     general = implies(

@@ -160,15 +160,15 @@ class Proof:
         """goal(i) for each i < count, see :func:`tactics.for_each`."""
         return self.kernel_fact(tactics.for_each(self.kernel, count, goal, by), because, "smt, for an arbitrary index")
 
-    def each_chosen(
+    def each_choice(
         self,
-        chosen: Fact,
+        choice: Fact,
         goal: Callable[[Variable], Term],
         by: Callable[[Variable, Variable], Iterable[Fact]],
         because: str = "",
     ) -> Fact:
-        """goal(j) for each j that has some v, see :func:`tactics.for_each_chosen`."""
-        fact = tactics.for_each_chosen(self.kernel, chosen, goal, by)
+        """goal(i) for each i, from what is chosen for it, see :func:`tactics.for_each_choice`."""
+        fact = tactics.for_each_choice(self.kernel, choice, goal, by)
         return self.kernel_fact(fact, because, "smt, for an arbitrary index and its choice")
 
     def induction(

@@ -18,7 +18,7 @@ from tokendemo_formal.logic.terms import (
     term,
     total,
 )
-from tokendemo_formal.proving.kernel import Fact, Kernel, ProofError, predecessor
+from tokendemo_formal.proving.kernel import Fact, Kernel, predecessor
 
 
 def by_induction(
@@ -86,11 +86,14 @@ def _speaks_of_each(fact: Fact, count: Term) -> bool:
     return isinstance(c, Binder) and c.kind == "each" and c.count == count
 
 
-def at_index(kernel: Kernel, fact: Fact, index: Numeric) -> Fact:
-    """From "P(i) for each i < n" to P(t), where t < n is a hypothesis then."""
-    binder = fact.conclusion
-    assert isinstance(binder, Binder), "the fact says something for each index"
-    return kernel.arithmetic(binder.at(index), [kernel.assume(term(index) < binder.count), kernel.at(fact, index)])
+def at_index(kernel: Kernel, fact: Fact, *indices: Numeric) -> Fact:
+    """From "for each i < n, each j < m, … P(i, j, …)" to P(s, t, …), where s < n, t < m, … are hypotheses then."""
+    for index in indices:
+        binder = fact.conclusion
+        assert isinstance(binder, Binder), "the fact says something for each index"
+        below = kernel.assume(term(index) < binder.count)
+        fact = kernel.arithmetic(binder.at(index), [below, kernel.at(fact, index)])
+    return fact
 
 
 def for_each_choice(
@@ -123,43 +126,6 @@ def for_each_choice(
         facts.append(kernel.at(fact, v) if _speaks_of_each(fact, inner.count) else fact)
     shown = kernel.arithmetic(goal(i), [*given, *facts])
     return kernel.each(kernel.choose(there, v, shown), i, outer.count, outer.hint)
-
-
-def taken(kernel: Kernel, fact: Fact, *indices: Numeric) -> Fact:
-    """From "for each i < n, each j < m, … P(i, j, …)" what it says at some indices, if they are below the counts."""
-    for index in indices:
-        binder = _binder(fact.conclusion)
-        below = kernel.assume(term(index) < binder.count)
-        fact = kernel.arithmetic(binder.at(index), [kernel.at(fact, index), below])
-    return fact
-
-
-def for_each_chosen(
-    kernel: Kernel, chosen: Fact, goal: Callable[[Variable], Term], by: Callable[[Variable, Variable], Iterable[Fact]]
-) -> Fact:
-    """ "goal(j) for each j < m", from "for each j < m some v < V has P(j, v)".
-
-    Args:
-        kernel: checks.
-        chosen: says that each j has a v.
-        goal: what to show of an index j.
-        by: facts, for j and its v; those that say something "for each v < V" are taken at that v. P(j, v) is added.
-    """
-    outer = _binder(chosen.conclusion)
-    j, v = fresh("j"), fresh("v")
-    inner = _binder(outer.at(j))
-    given = kernel.assume(inner.at(v))
-    below = kernel.assume(v < inner.count)
-    facts = [kernel.at(f, v) if _speaks_of_each(f, inner.count) else f for f in by(j, v)]
-    then = kernel.arithmetic(goal(j), [given, below, *facts])
-    some = kernel.arithmetic(inner, [kernel.assume(j < outer.count), kernel.at(chosen, j)])
-    return kernel.each(kernel.choose(some, v, then), j, outer.count, "j")
-
-
-def _binder(t: Term) -> Binder:
-    if not isinstance(t, Binder):
-        raise ProofError(f"expected a quantifier, found {t}")
-    return t
 
 
 def exp_of_sum(kernel: Kernel, whole: Numeric, *parts: Numeric) -> Fact:

@@ -16,6 +16,7 @@ from tokendemo_formal.logic.terms import (
     function,
     iff,
     implies,
+    indices,
     natural,
     real,
     total,
@@ -85,6 +86,9 @@ MARGIN_KEEPS_THE_SIGN = Theorem(
             {"N": 2, "f": [1, -1], "tau": 1}, "the second input takes the margin to -1"
         ),
         "tau is positive": Instance({"N": 2, "f": [1, 0], "tau": 0}, "a margin of 0 has no sign"),
+    },
+    equivalent={
+        "bound strengthened by 1 %: 0 < f[_1]": "a number is positive exactly if 99 % of it is",
     },
     why="It orders two of the levels of protection.",
     idea="A number of at least tau > 0 is positive.",
@@ -363,7 +367,7 @@ ASYMPTOTIC_IRRELEVANCE = Theorem(
 
 target = real("N")
 mixture = function("lam", latex=r"\lambda")
-counts = function("n_V")
+counts = indices("n_V")
 C_V = total(V, lambda v: counts(v) * exp(s_V(v)))
 P_V = total(V, lambda v: counts(v) * exp(s_V(v)) * a_V(v))
 E_V = mass(V, s_V)
@@ -426,8 +430,8 @@ EVERY_MIXTURE_IS_APPROACHED = Theorem(
     "vocabulary's values, and near nothing else.",
     idea="n_v tokens of weight e^(s_v) weigh N lam_v up to one token of rounding. Against the mixture, the system "
     "pulls with at most R E_S and the rounding with at most R E_V, out of a mass of at least E_S + N - E_V.",
-    limits="U is given by its counts: n_v tokens of word v add n_v e^(s_v) to the mass. Weights lam_v >= 0 make the "
-    "counts natural numbers; the bound holds without. The mass, and with it the length, grows with N.",
+    limits="U is given by its counts: n_v tokens of word v add n_v e^(s_v) to the mass, which grows with N, and with "
+    "it the length. One head: several heads share the counts (several_heads_do_not_mix).",
 )  # fmt: skip
 
 n_A, n_B = natural("n_A"), natural("n_B")
