@@ -10,6 +10,7 @@ from tokendemo_formal.logic.terms import (
     Numeric,
     Term,
     Variable,
+    exp,
     free_variables,
     fresh,
     substitute,
@@ -82,3 +83,14 @@ def for_each(
 def _speaks_of_each(fact: Fact, count: Term) -> bool:
     c = fact.conclusion
     return isinstance(c, Binder) and c.kind == "each" and c.count == count
+
+
+def exp_of_sum(kernel: Kernel, whole: Numeric, *parts: Numeric) -> Fact:
+    """exp(whole) = exp(first) exp(second) …, where the whole is the sum of the parts as a polynomial."""
+    joined, product = term(parts[0]), exp(parts[0])
+    facts = []
+    for part in parts[1:]:
+        facts.append(kernel.axiom("exp_sum", joined, part))
+        joined, product = joined + part, product * exp(part)
+    same = [kernel.identity(term(whole).eq(joined)), kernel.equal(whole, joined, lambda t: exp(t))]
+    return kernel.arithmetic(exp(whole).eq(product), [*facts, *same])

@@ -6,7 +6,8 @@ s_U[j] and a_U[j]; the vocabulary's V tokens s_V[v] and a_V[v]. Content scores l
 
     weight of token i = e^{s_i} / Z,   Z = E_S + E_U,   f = (N_S + N_U) / Z,   share M_S = E_S / Z
 
-f is the safety margin: safe iff f >= tau, overridden iff f < tau.
+f is the safety margin: safe iff f >= tau, overridden iff f < tau. Of several heads h = 0 … H - 1 each has scores
+s_S[h, i], s_U[h, j] and readouts of its own, and f is the sum of the heads' margins.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ s_V = function("s_V")
 a_S = function("a_S")
 a_U = function("a_U")
 a_V = function("a_V")
+
+sh_S = function("s_S", 2)
+sh_U = function("s_U", 2)
+ah_S = function("a_S", 2)
+ah_U = function("a_U", 2)
 
 lo = real("lo")
 hi = real("hi")
