@@ -42,9 +42,7 @@ def prove(p: Proof) -> None:
 
     p.say("As k + m <= (k + 1) m, the system's odds are at most k (k + 1) e^(hi - lo) / n^(1 - c).")
     one = p.have(m >= 1, [p.kernel.discrete(0, m), some_token])
-    factors = p.have(
-        exp(bias).eq(exp(hi - lo) * exp(lo) * exp(c * log_n)), [exp_of_sum(p.kernel, bias, hi - lo, lo, c * log_n)]
-    )
+    factors = exp_of_sum(p.kernel, bias, hi - lo, lo, c * log_n)
     signs = [p.axiom("exp_positive", t) for t in (lo, hi - lo, c * log_n, rest)]
     met = p.have(
         k * (k + 1) * exp(hi - lo) * (1 - eps) <= eps * exp(rest), [odds, enough, signs[1], p.axiom("exp_positive", x)]

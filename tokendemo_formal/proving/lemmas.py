@@ -269,9 +269,11 @@ def scaled(kernel: Kernel, c: Numeric, a: Numeric, b: Numeric) -> Fact:
 def odds_outgrown(
     kernel: Kernel, k: Numeric, m: Numeric, ratio: Numeric, gained: Numeric, left: Numeric, eps: Numeric
 ) -> Fact:
-    """k weights of ratio gained against m of 1 lose once left outgrows the odds, where k + m = gained left: if m >= 1 and
-    ratio, gained and left are positive, k (k + 1) ratio (1 - eps) <= eps left ⇒ k ratio gained (1 - eps) <= eps m,
-    and eps >= 0.
+    """Where k + m = gained left, k weights of ratio gained against m of 1 lose once left outgrows the odds:
+
+    k (k + 1) ratio (1 - eps) <= eps left ⇒ k ratio gained (1 - eps) <= eps m, and eps >= 0,
+
+    if m >= 1, and ratio, gained and left are positive.
     """
     d, q, r, e, a = (real(name) for name in ("d", "q", "r", "e", "a"))
     length = (_n + _m).eq(q * r)

@@ -54,9 +54,19 @@ def biased(power: Numeric) -> Term:
 biased_share = biased(c) / (biased(c) + E_U)
 
 _BIASED = Instance(
-    {"k": 1, "m": 3, "lo": 0, "hi": 0, "s_S": [0], "s_U": [0, 0, 0], "c": Fraction(1, 2), "x": _log(2), "eps": Fraction(1, 2)},
+    {
+        "k": 1,
+        "m": 3,
+        "lo": 0,
+        "hi": 0,
+        "s_S": [0],
+        "s_U": [0, 0, 0],
+        "c": Fraction(1, 2),
+        "x": _log(2),
+        "eps": Fraction(1, 2),
+    },
     "one system token against three, all of score 0, n = 4: the bias makes 4^(1/2) = 2 of its weight; share 2/5",
-)  # fmt: skip
+)
 
 LOG_LENGTH_BIAS_BELOW_ONE = Theorem(
     name="log_length_bias_below_one_is_diluted",
@@ -89,8 +99,8 @@ LOG_LENGTH_BIAS_BELOW_ONE = Theorem(
     },
     probes=(_BIASED.but("equal weights, one against one: share eps exactly", m=1, c=0),),
     why="A bias that grows, but more slowly than log n, is lost to length like none at all: only later.",
-    idea="The system weighs at most k e^hi n^c and the adversary at least m e^lo >= n e^lo / (k + 1); their ratio falls "
-    "like n^(c - 1).",
+    idea="The system weighs at most k e^hi n^c and the adversary at least m e^lo >= n e^lo / (k + 1); their ratio "
+    "falls like n^(c - 1).",
     limits="Scores between lo and hi. The length grows like eps to the power -1 / (1 - c): for c near 1 it is beyond "
     "any context window.",
 )
@@ -252,7 +262,7 @@ SPARSE_FLOOR = Theorem(
         _SPARSE.but("almost met: weights 201/400 and 199 times 1/400", m=199, s_U=lambda j: 0, theta=Fraction(-1, 400)),
     ),
     why="Sparsemax can't be diluted below the system's lead in score: length alone buys nothing.",
-    idea="Either theta is at most g, and the system's weights exceed its lead; or it is more, and the adversary has none.",
+    idea="Either theta is at most g, and the system's weights reach its lead; or the adversary has no weight at all.",
     limits="It says nothing once a token scores as high as the system: see sparse_silence.",
 )
 
@@ -326,9 +336,19 @@ SSMAX_FLOOR = Theorem(
 )
 
 _NEAR = Instance(
-    {"k": 1, "m": 3, "sigma": Fraction(1, 2), "s_S": [1], "s_U": [0, 0, 0], "t": 1, "g": 0, "x": _log(2), "eps": Fraction(1, 2)},
+    {
+        "k": 1,
+        "m": 3,
+        "sigma": Fraction(1, 2),
+        "s_S": [1],
+        "s_U": [0, 0, 0],
+        "t": 1,
+        "g": 0,
+        "x": _log(2),
+        "eps": Fraction(1, 2),
+    },
     "n = 4, a lead of half what is needed: 4^(1/2) = 2 against 3",
-)  # fmt: skip
+)
 
 SSMAX_IS_DILUTED = Theorem(
     name="ssmax_below_the_threshold_is_diluted",
@@ -407,7 +427,7 @@ SSMAX_PADDING = Theorem(
     },
     probes=(_STRONGER.but("1 against 2: share eps exactly", m=1, s_U=[1], x=_log(2), eps=Fraction(1, 3)),),
     why="Scalable softmax sharpens whatever is ahead: padding, harmless by itself, makes one strong token decisive.",
-    idea="That token weighs n^(sigma (g - t)) times as much as any of the system's, and n is the adversary's to choose.",
+    idea="That token weighs n^(sigma (g - t)) times as much as any system token, and n is the adversary's choice.",
     limits="It takes a token that is stronger than every system token for this query.",
 )
 
