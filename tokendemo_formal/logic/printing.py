@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from typing import Literal
 
 from tokendemo_formal.errors import InputError
 from tokendemo_formal.logic.terms import (
@@ -290,41 +291,76 @@ def smtlib(of: Term, leaf: Callable[[Term], str | None]) -> str:
     return f"({operator} {' '.join(arguments)})"
 
 
-def smtlib_statement(assumptions: Mapping[str, Term], conclusion: Term, comments: Sequence[str] = ()) -> str:
+def smtlib_statement(
+    assumptions: Mapping[str, Term],
+    conclusion: Term,
+    comments: Sequence[str] = (),
+    status: Literal["sat", "unsat"] = "unsat",
+) -> str:
     """A whole statement as one SMT-LIB script that is unsatisfiable exactly if the statement is true.
 
     Naturals are integers of at least 0, sequences are functions, sums are recursive functions, and the known real
     functions come with axioms. Solvers seldom decide it: it is the statement's meaning, not its proof.
+
+    Args:
+        assumptions: by name.
+        conclusion: what they are to imply.
+        comments: lines for the top.
+        status: the declared one; "sat" for a statement that is false.
     """
     everything = [*assumptions.values(), conclusion]
     script = _Script()
     lines = [script.write(t, {}) for t in everything]
     used = frozenset[Function]().union(*(functions_of(t) for t in everything))
-    head = [f"; {c}" for c in comments] + ["(set-logic ALL)", "(set-info :status unsat)"]
+    head = [f"; {c}" for c in comments] + ["(set-logic ALL)", f"(set-info :status {status})"]
     variables = sorted(frozenset[Variable]().union(*(free_variables(t) for t in everything)), key=lambda v: v.name)
     for v in variables:
         head.append(f"(declare-const {symbol(v.name)} {'Int' if v.sort is Sort.NATURAL else 'Real'})")
         if v.sort is Sort.NATURAL:
             head.append(f"(assert (<= 0 {symbol(v.name)}))")
     free = sorted(used - KNOWN, key=lambda f: f.name)
-    head += [f"(declare-fun {symbol(f.name)} ({' '.join(['Int'] * f.arity)}) Real)" for f in free]
-    for f in sorted(used & KNOWN, key=lambda f: f.name):
-        head += [f"(declare-fun {f.name} (Real) Real)", *_AXIOMS.get(f.name, ())]
+    for f in free:
+        natural = f.of is Sort.NATURAL
+        head.append(f"(declare-fun {symbol(f.name)} ({' '.join(['Int'] * f.arity)}) {'Int' if natural else 'Real'})")
+        if natural:
+            places = [f"i{place}" for place in range(f.arity)]
+            bound = " ".join(f"({place} Int)" for place in places)
+            head.append(f"(assert (forall ({bound}) (<= 0 ({symbol(f.name)} {' '.join(places)}))))")
+    known = sorted({name for f in used & KNOWN for name in (f.name, *_MENTIONED.get(f.name, ()))})
+    head += [f"(declare-fun {_OURS}{name} (Real) Real)" for name in known]
+    head += [f"(assert {axiom})" for name in known for axiom in _AXIOMS[name]]
     body = [f"; {name}\n(assert {line})" for name, line in zip(assumptions, lines, strict=False)]
     return "\n".join([*head, *script.definitions, *body, f"(assert (not {lines[-1]}))", "(check-sat)", ""])
 
 
+_OURS = "real_"
+"""Put before the known functions' names: some solvers have an exp or a sin of their own."""
+
 _AXIOMS = {
     "exp": (
-        "(assert (forall ((x Real)) (> (exp x) 0.0)))",
-        "(assert (forall ((x Real) (y Real)) (=> (< x y) (< (exp x) (exp y)))))",
-        "(assert (= (exp 0.0) 1.0))",
-        "(assert (forall ((x Real) (y Real)) (= (exp (+ x y)) (* (exp x) (exp y)))))",
-        "(assert (forall ((x Real)) (>= (exp x) (+ 1.0 x))))",
+        "(forall ((x Real)) (> (real_exp x) 0.0))",
+        "(forall ((x Real) (y Real)) (=> (< x y) (< (real_exp x) (real_exp y))))",
+        "(= (real_exp 0.0) 1.0)",
+        "(forall ((x Real) (y Real)) (= (real_exp (+ x y)) (* (real_exp x) (real_exp y))))",
+        "(forall ((x Real)) (>= (real_exp x) (+ 1.0 x)))",
     ),
-    "sqrt": ("(assert (forall ((x Real)) (=> (<= 0.0 x) (and (<= 0.0 (sqrt x)) (= (* (sqrt x) (sqrt x)) x)))))",),
-    "log": ("(assert (forall ((x Real) (y Real)) (=> (and (< 0.0 x) (= y (log x))) (= (exp y) x))))",),
+    "sqrt": ("(forall ((x Real)) (=> (<= 0.0 x) (and (<= 0.0 (real_sqrt x)) (= (* (real_sqrt x) (real_sqrt x)) x))))",),
+    "log": ("(forall ((x Real)) (=> (< 0.0 x) (= (real_exp (real_log x)) x)))",),
+    "cos": (
+        "(= (real_cos 0.0) 1.0)",
+        "(forall ((x Real)) (= (+ (* (real_cos x) (real_cos x)) (* (real_sin x) (real_sin x))) 1.0))",
+        "(forall ((x Real) (y Real))"
+        " (= (real_cos (+ x y)) (- (* (real_cos x) (real_cos y)) (* (real_sin x) (real_sin y)))))",
+    ),
+    "sin": (
+        "(= (real_sin 0.0) 0.0)",
+        "(forall ((x Real) (y Real))"
+        " (= (real_sin (+ x y)) (+ (* (real_sin x) (real_cos y)) (* (real_cos x) (real_sin y)))))",
+        "(forall ((x Real)) (=> (<= 0.0 x) (<= (real_sin x) x)))",
+    ),
 }
+_MENTIONED = {"log": ("exp",), "cos": ("sin",), "sin": ("cos",)}
+"""Functions that the axioms of others speak about."""
 
 
 class _Script:
@@ -343,8 +379,10 @@ class _Script:
                 written = names.get(t) or symbol(name)
                 return f"(to_real {written})" if t.sort is Sort.NATURAL else written
             case Application(function, arguments):
-                inner = [self.write(a, names) if function in KNOWN else self.index(a, names) for a in arguments]
-                return f"({symbol(function.name)} {' '.join(inner)})"
+                if function in KNOWN:
+                    return f"({_OURS}{function.name} {self.write(arguments[0], names)})"
+                written = f"({symbol(function.name)} {' '.join(self.index(a, names) for a in arguments)})"
+                return f"(to_real {written})" if t.sort is Sort.NATURAL else written
             case Binder(kind="sum"):
                 return self.sum(t, names)
             case Binder(kind, count, index, body):
@@ -365,6 +403,8 @@ class _Script:
                 return str(value.numerator)
             case Operation(operator, arguments) if operator in ("+", "*"):
                 return f"({operator} {' '.join(self.index(a, names) for a in arguments)})"
+            case Application(function, arguments) if t.sort is Sort.NATURAL:
+                return f"({symbol(function.name)} {' '.join(self.index(a, names) for a in arguments)})"
         return f"(to_int {self.write(t, names)})"
 
     def sum(self, t: Binder, names: Mapping[Variable, str]) -> str:

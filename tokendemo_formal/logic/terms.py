@@ -166,11 +166,15 @@ class Operation(Term):
 
 @dataclass(frozen=True)
 class Function:
-    """A function symbol: a sequence (of natural arguments), or one of the known real functions such as exp."""
+    """A function symbol: a sequence (of natural arguments), or one of the known real functions such as exp.
+
+    Its values are real numbers, or natural ones where ``of`` says so: a sequence of indices.
+    """
 
     name: str
     arity: int
     latex: str = field(default="", compare=False)
+    of: Sort = Sort.REAL
 
     def __call__(self, *arguments: Numeric) -> Term:
         terms = tuple(term(a) for a in arguments)
@@ -190,7 +194,7 @@ class Application(Term):
 
     @property
     def sort(self) -> Sort:
-        return Sort.REAL
+        return self.function.of
 
     @property
     def parts(self) -> tuple[Term, ...]:
@@ -263,6 +267,11 @@ def _free_name(name: str) -> str:
 def function(name: str, arity: int = 1, latex: str = "") -> Function:
     """A sequence of real numbers, with any number of natural indices."""
     return Function(name, arity, latex)
+
+
+def indices(name: str, arity: int = 1, latex: str = "") -> Function:
+    """A sequence of natural numbers, such as where each of some tokens goes."""
+    return Function(name, arity, latex, Sort.NATURAL)
 
 
 exp = Function("exp", 1)
@@ -360,12 +369,19 @@ def _bind(kind: Literal["sum", "each", "some"], count: Numeric, body: Callable[[
 
 
 def bind(kind: Literal["sum", "each", "some"], count: Numeric, index: Variable, body: Term, hint: str = "i") -> Binder:
-    """The binder over a body in which ``index`` is still free."""
+    """The binder over a body in which ``index`` is still free.
+
+    Raises:
+        InputError: where the body was taken out of another binder with that one's index still in it, and the new binder
+            would capture it.
+    """
     count = _number(count)
     if count.sort is not Sort.NATURAL:
         raise InputError(f"a sum's or a quantifier's length has to be a natural number; found {count}")
     _expect(body, Sort.PROPOSITION, no=kind == "sum")
     bound = Variable(f"_{body.height + 1}", Sort.NATURAL)
+    if bound in free_variables(body):
+        raise InputError(f"{body}: {bound.name} is another binder's index; open that binder with its method at")
     return Binder(kind, count, bound, substitute(body, {index: bound}), hint)
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import flint
 
 from tokendemo_formal.errors import InputError
-from tokendemo_formal.logic.terms import Application, Binder, Number, Operation, Sort, Term, Variable
+from tokendemo_formal.logic.terms import Application, Binder, Function, Number, Operation, Sort, Term, Variable
 from tokendemo_formal.numbers.balls import ball, precision
 from tokendemo_formal.numbers.base import Log
 
@@ -105,7 +105,7 @@ class _Evaluation:
             case Variable(name):
                 return indices[t] if t in indices else self.given(name, t)
             case Application(function, arguments):
-                return self.application(function.name, [self.of(a, indices) for a in arguments])
+                return self.application(function, [self.of(a, indices) for a in arguments])
             case Binder(kind, count, index, body):
                 n = self.index(self.of(count, indices))
                 inner = (self.of(body, {**indices, index: i}) for i in range(n))
@@ -119,8 +119,10 @@ class _Evaluation:
     def given(self, name: str, t: Variable) -> Value:
         if name not in self.instance.values:
             raise InputError(f"the instance lacks a value for {name}; it has {', '.join(self.instance.values)}")
-        x = self.coerce(self.instance.values[name])
-        if t.sort is Sort.NATURAL and not (isinstance(x, Fraction) and x.denominator == 1 and x >= 0):
+        return self.of_sort(t.sort, self.coerce(self.instance.values[name]), name)
+
+    def of_sort(self, sort: Sort, x: Any, name: str) -> Any:
+        if sort is Sort.NATURAL and not (isinstance(x, Fraction) and x.denominator == 1 and x >= 0):
             raise InputError(f"{name}: expected a natural number, found {x}")
         return x
 
@@ -144,7 +146,8 @@ class _Evaluation:
             return x.numerator
         raise InputError(f"expected a natural number as an index or length, found {x}")
 
-    def application(self, name: str, arguments: list[Any]) -> Any:
+    def application(self, function: Function, arguments: list[Any]) -> Any:
+        name = function.name
         if name in ("exp", "log", "sqrt", "cos", "sin"):
             return self.known(name, arguments[0])
         sequence: Any = self.instance.values.get(name)
@@ -152,12 +155,12 @@ class _Evaluation:
             raise InputError(f"the instance lacks the sequence {name}; it has {', '.join(self.instance.values)}")
         indices = [self.index(a) for a in arguments]
         if callable(sequence):
-            return self.coerce(sequence(*indices))
+            return self.of_sort(function.of, self.coerce(sequence(*indices)), name)
         for i in indices:
             if not 0 <= i < len(sequence):
                 raise NoValueError(f"{name} has no element {i}: the instance gives {len(sequence)}")
             sequence = sequence[i]
-        return self.coerce(sequence)
+        return self.of_sort(function.of, self.coerce(sequence), name)
 
     def known(self, name: str, x: Any) -> Any:
         if isinstance(x, Fraction):

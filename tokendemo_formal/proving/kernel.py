@@ -13,8 +13,9 @@ Main declarations: :class:`Fact`, :class:`Kernel`, :data:`AXIOMS`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -68,11 +69,19 @@ class GaveUpError(TokenDemoError):
 
 @dataclass(frozen=True)
 class Obligation:
-    """What solvers were asked, and that they agreed: ``script`` is unsatisfiable. ``replies`` holds every one asked."""
+    """What solvers were asked, and that they agreed: ``script`` is unsatisfiable.
+
+    Attributes:
+        script: SMT-LIB 2.
+        logic: that it declares.
+        replies: of every solver that was asked.
+        goal: what follows, for people.
+    """
 
     script: str
     logic: str
     replies: tuple[tuple[SolverName, Reply], ...]
+    goal: str
 
 
 @dataclass(frozen=True)
@@ -125,10 +134,10 @@ class Fact:
     conclusion: Term
     grounds: frozenset[Ground]
     axiom: bool = False
-    key: object = field(default=None, repr=False)
+    key: InitVar[object] = None  # not kept: a fact is no licence to make others
 
-    def __post_init__(self) -> None:
-        if self.key is not _KEY:
+    def __post_init__(self, key: object) -> None:
+        if key is not _KEY:
             raise ProofError("facts are made by the rules of a Kernel only")
 
     def __str__(self) -> str:
@@ -170,7 +179,7 @@ class Kernel:
         self.solvers = tuple(default_solvers() if solvers is None else solvers)
         self.seconds = seconds
         self.known: dict[Any, Fact] = {}
-        """Facts that :mod:`tokendemo_formal.proving.lemmas` made with this kernel, by name."""
+        """Lemmas and theorems that were shown with this kernel already, by kind and name."""
         if not self.solvers:
             raise InputError("a kernel needs at least one solver")
 
@@ -213,7 +222,7 @@ class Kernel:
         for f, body in (functions or {}).items():
             if f in (exp, log, sqrt, cos, sin):
                 raise ProofError(f"{f.name} is not free to be replaced")
-            calls[f] = _numeric(body)
+            calls[f] = _numeric(f, body)
         hypotheses = frozenset(substitute(h, new, calls) for h in fact.hypotheses)
         return _fact(hypotheses, substitute(fact.conclusion, new, calls), fact.grounds, fact.axiom)
 
@@ -354,7 +363,7 @@ class Kernel:
             replies.append((other, reply))
         hypotheses = frozenset[Term]().union(*(f.hypotheses for f in premises))
         grounds = frozenset[Ground]().union(*(f.grounds for f in premises))
-        return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies))})
+        return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies), _renumbered(text(goal)))})
 
     def identity(self, equation: Term) -> Fact:
         """⊢ a = b for polynomials that expand to the same (SymPy; sums, exponentials and the like are symbols)."""
@@ -428,14 +437,16 @@ def _binder(t: Term, kind: str) -> Binder:
     return t
 
 
-def _numeric(body: Callable[..., Numeric]) -> Callable[..., Term]:
-    def call(*arguments: Term) -> Term:
-        result = term(body(*arguments))
-        if result.sort is Sort.PROPOSITION:
-            raise ProofError(f"a sequence has numbers as elements, {result} is a proposition")
-        return result
-
-    return call
+def _numeric(f: Function, body: Callable[..., Numeric]) -> Callable[..., Term]:
+    """What a sequence is replaced by: one term with holes for the indices, so that equal indices give equal elements
+    however they are written."""
+    holes = [fresh() for _ in range(f.arity)]
+    element = term(body(*holes))
+    if element.sort is Sort.PROPOSITION:
+        raise ProofError(f"a sequence has numbers as elements, {element} is a proposition")
+    if f.of is Sort.NATURAL and element.sort is not Sort.NATURAL:
+        raise ProofError(f"{f.name} has natural numbers as elements, {element} need not be one")
+    return lambda *indices: substitute(element, dict(zip(holes, indices, strict=True)))
 
 
 def predecessor(count: Term) -> Term | None:
@@ -502,7 +513,13 @@ def _script(premises: Sequence[Term], goal: Term) -> tuple[str, str]:
     lines += [f"(assert (<= 0.0 {written}))" for t, written in names.items() if t.sort is Sort.NATURAL]
     lines += quotients
     lines += [f"(assert {a})" for a in asserted]
-    return "\n".join([*lines, f"(assert (not {refused}))", "(check-sat)", ""]), logic
+    return _renumbered("\n".join([*lines, f"(assert (not {refused}))", "(check-sat)", ""])), logic
+
+
+def _renumbered(script: str) -> str:
+    """Fresh indices counted from 0 in each script, so that the same question has the same text in every run."""
+    numbers: dict[str, str] = {}
+    return re.sub(r"\?\d+", lambda found: numbers.setdefault(found[0], f"?{len(numbers)}"), script)
 
 
 _PLAIN = str.maketrans(

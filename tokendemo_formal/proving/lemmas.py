@@ -18,6 +18,9 @@ from tokendemo_formal.logic.terms import (
     function,
     iff,
     implies,
+    indices,
+    ite,
+    larger,
     natural,
     negation,
     real,
@@ -26,20 +29,26 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.proving.kernel import Fact, Kernel
-from tokendemo_formal.proving.tactics import by_induction, for_each
+from tokendemo_formal.proving.tactics import by_induction, equal_sums, exp_of_sum, for_each
 
 Terms: TypeAlias = Callable[..., Numeric]
 """A sequence, as a function of its index."""
 
 _n, _m, _a = natural("n"), natural("m"), natural("a")
 _f, _g = function("f"), function("g")
+_p = indices("p")
+_f, _g, _h = function("f"), function("g"), function("h")
+_F = function("F", 2)
 _c = real("c")
+_f, _g, _f2 = function("f"), function("g"), function("h", 2)
+_b, _c = real("b"), real("c")
 
 
 def _once(kernel: Kernel, name: str, prove: Callable[[], Fact]) -> Fact:
-    if name not in kernel.known:
-        kernel.known[name] = prove()
-    return kernel.known[name]
+    key = ("lemma", name)
+    if key not in kernel.known:
+        kernel.known[key] = prove()
+    return kernel.known[key]
 
 
 def _by_induction(kernel: Kernel, name: str, proposition: Term) -> Fact:
@@ -211,6 +220,160 @@ def not_each(kernel: Kernel, n: Numeric, body: Callable[..., Term]) -> Fact:
     return kernel.arithmetic(iff(negation(each(n, body)), some(n, lambda i: negation(body(i)))), facts)
 
 
+def sum_member_strictly(kernel: Kernel, n: Numeric, f: Terms, a: Numeric) -> Fact:
+    """f(i) > 0 for each i < n ⇒ Σ f >= 0, Σ f > 0 where n > 0, and f(a) < Σ f where a < n and n >= 2."""
+    x = total(_n, lambda i: _f(i))
+    member = implies(_a < _n, both(_f(_a) <= x, implies(_n >= 2, _f(_a) < x)))
+    general = implies(each(_n, lambda i: _f(i) > 0), both(x >= 0, implies(_n > 0, x > 0), member))
+
+    def prove() -> Fact:
+        step = [
+            kernel.discrete(_n, _a),
+            kernel.discrete(_a, _n),
+            kernel.discrete(0, _n),
+            kernel.equal(_a, _n, lambda t: _f(t)),
+        ]
+        return by_induction(kernel, _n, general, step=step)
+
+    return kernel.instantiate(_once(kernel, "sum_member_strictly", prove), {_n: n, _a: a}, {_f: f})
+
+
+def sum_exchanged(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
+    """Σ_{i<n} Σ_{j<m} f(i, j) = Σ_{j<m} Σ_{i<n} f(i, j)."""
+    f2 = function("f", 2)
+    general = total(_n, lambda i: total(_m, lambda j: f2(i, j))).eq(total(_m, lambda j: total(_n, lambda i: f2(i, j))))
+
+    def prove() -> Fact:
+        # n + 1: each inner sum on the right has one more term, and a sum of sums is the sum of both
+        longer = for_each(
+            kernel,
+            _m,
+            lambda j: total(_n + 1, lambda i: f2(i, j)).eq(total(_n, lambda i: f2(i, j)) + f2(_n, j)),
+            lambda j: [kernel.last(total(_n + 1, lambda i: f2(i, j)))],
+        )
+        split = kernel.same(
+            total(_m, lambda j: total(_n + 1, lambda i: f2(i, j))),
+            total(_m, lambda j: total(_n, lambda i: f2(i, j)) + f2(_n, j)),
+            longer,
+        )
+        added = sum_added(kernel, _m, lambda j: total(_n, lambda i: f2(i, j)), lambda j: f2(_n, j))
+        nothing = for_each(
+            kernel,
+            _m,
+            lambda j: total(0, lambda i: f2(i, j)).eq(0),
+            lambda j: [kernel.empty(total(0, lambda i: f2(i, j)))],
+        )
+        none = kernel.same(total(_m, lambda j: total(0, lambda i: f2(i, j))), total(_m, lambda j: term(0)), nothing)
+        return by_induction(kernel, _n, general, base=[none, sum_constant(kernel, _m, 0)], step=[split, added])
+
+    return kernel.instantiate(_once(kernel, "sum_exchanged", prove), {_n: n, _m: m}, {f2: f})
+
+
+def sum_picked(kernel: Kernel, n: Numeric, a: Numeric, f: Terms) -> Fact:
+    """a < n ⇒ Σ_{i<n} (f(i) if i = a, else 0) = f(a); that sum is 0 where n <= a."""
+    x = total(_n, lambda i: ite(i.eq(_a), _f(i), 0))
+    general = both(implies(_a < _n, x.eq(_f(_a))), implies(_n <= _a, x.eq(0)))
+
+    def prove() -> Fact:
+        step = [kernel.discrete(_n, _a), kernel.discrete(_a, _n), kernel.equal(_a, _n, lambda t: _f(t))]
+        return by_induction(kernel, _n, general, step=step)
+
+    return kernel.instantiate(_once(kernel, "sum_picked", prove), {_n: n, _a: a}, {_f: f})
+
+
+def injective(n: Numeric, p: Terms) -> Term:
+    """p(i) != p(j) for all j < i < n."""
+    return each(n, lambda i: each(i, lambda j: negation(term(p(i)).eq(p(j)))))
+
+
+def counted_once(kernel: Kernel, n: Numeric, p: Terms, a: Numeric) -> Fact:
+    """p(i) != p(j) for all j < i < n ⇒ at most one i < n has p(i) = a: Σ_{i<n} (1 if a = p(i), else 0) <= 1."""
+    hits = total(_n, lambda i: ite(_a.eq(_p(i)), 1, 0))
+    general = implies(injective(_n, _p), hits <= 1)
+
+    def prove() -> Fact:
+        # n + 1: either p(n) is not a and adds nothing, or no p(i) before is
+        hit = kernel.assume(_a.eq(_p(_n)))
+        others = kernel.assume(each(_n, lambda j: negation(_p(_n).eq(_p(j)))))
+        missed = for_each(kernel, _n, lambda i: ite(_a.eq(_p(i)), 1, 0) <= 0, [others, hit])
+        before = kernel.arithmetic(hits <= 0, [missed, sum_at_most(kernel, _n, lambda i: ite(_a.eq(_p(i)), 1, 0), 0)])
+        none = kernel.discharge(kernel.discharge(before, others.conclusion), hit.conclusion)
+        return by_induction(kernel, _n, general, step=[none])
+
+    return kernel.instantiate(_once(kernel, "counted_once", prove), {_n: n, _a: a}, {_p: p})
+
+
+def sum_rearranged(kernel: Kernel, n: Numeric, p: Terms, f: Terms) -> Fact:
+    """p(i) < n for each i < n, and p(i) != p(j) for all j < i < n ⇒ Σ_{i<n} f(p(i)) = Σ_{i<n} f(i).
+
+    By counting twice: p meets each index at most once, and n times in all; so it meets each exactly once.
+    """
+    return kernel.instantiate(_once(kernel, "sum_rearranged", lambda: _rearranged(kernel)), {_n: n}, {_p: p, _f: f})
+
+
+def _rearranged(kernel: Kernel) -> Fact:
+    inside = kernel.assume(each(_n, lambda i: _p(i) < _n))
+    different = kernel.assume(injective(_n, _p))
+
+    def spread(g: Terms) -> tuple[Term, Fact]:
+        """Σ_i g(p(i)) = Σ_j Σ_i (g(j) if j = p(i)): every term of the left side, put where it belongs."""
+
+        def cell(i: Numeric, j: Numeric) -> Term:
+            return ite(term(j).eq(_p(i)), g(j), 0)
+
+        rows = for_each(
+            kernel,
+            _n,
+            lambda i: term(g(_p(i))).eq(total(_n, lambda j: cell(i, j))),
+            lambda i: [inside, sum_picked(kernel, _n, _p(i), g)],
+        )
+        left, by_rows = total(_n, lambda i: g(_p(i))), total(_n, lambda i: total(_n, lambda j: cell(i, j)))
+        by_columns = total(_n, lambda j: total(_n, lambda i: cell(i, j)))
+        facts = [kernel.same(left, by_rows, rows), sum_exchanged(kernel, _n, _n, cell)]
+        return by_columns, kernel.arithmetic(left.eq(by_columns), facts)
+
+    def hits(j: Numeric) -> Term:
+        return total(_n, lambda i: ite(term(j).eq(_p(i)), 1, 0))
+
+    # the number of hits: at most one for each index, n in all, so exactly one
+    in_all, count = spread(lambda j: term(1))
+    n_hits = kernel.arithmetic(in_all.eq(_n), [count, sum_constant(kernel, _n, 1)])
+
+    def at_most_once(j: Numeric) -> Fact:
+        return kernel.arithmetic(1 - hits(j) >= 0, [different, counted_once(kernel, _n, _p, j)])
+
+    at_most = for_each(kernel, _n, lambda j: 1 - hits(j) >= 0, lambda j: [at_most_once(j)])
+    missing = kernel.arithmetic(
+        total(_n, lambda j: 1 - hits(j)).eq(0),
+        [n_hits, sum_subtracted(kernel, _n, lambda j: term(1), hits), sum_constant(kernel, _n, 1)],
+    )
+
+    def exactly(j: Numeric) -> Fact:
+        member = sum_member(kernel, _n, lambda i: 1 - hits(i), j)
+        return kernel.arithmetic(implies(term(j) < _n, hits(j) >= 1), [at_most, missing, member])
+
+    once = for_each(kernel, _n, lambda j: hits(j).eq(1), lambda j: [at_most, exactly(j)])
+    # so the column of j holds f(j) exactly once
+    columns, put = spread(lambda j: _f(j))
+    column = for_each(
+        kernel,
+        _n,
+        lambda j: total(_n, lambda i: ite(j.eq(_p(i)), _f(j), 0)).eq(_f(j)),
+        lambda j: [
+            once,
+            sum_scaled(kernel, _n, _f(j), lambda i: ite(j.eq(_p(i)), 1, 0)),
+            kernel.same(
+                total(_n, lambda i: ite(j.eq(_p(i)), _f(j), 0)),
+                total(_n, lambda i: _f(j) * ite(j.eq(_p(i)), 1, 0)),
+                for_each(kernel, _n, lambda i: ite(j.eq(_p(i)), _f(j), 0).eq(_f(j) * ite(j.eq(_p(i)), 1, 0))),
+            ),
+        ],
+    )
+    goal = total(_n, lambda i: _f(_p(i))).eq(total(_n, lambda i: _f(i)))
+    shown = kernel.arithmetic(goal, [put, kernel.same(columns, total(_n, lambda j: _f(j)), column)])
+    return kernel.discharge(kernel.discharge(shown, different.conclusion), inside.conclusion)
+
+
 def mass_positive(kernel: Kernel, n: Numeric, scores: Terms) -> Fact:
     """Σ_{i<n} e^score >= 0, and > 0 where n > 0."""
     positive = for_each(kernel, n, lambda i: exp(scores(i)) > 0, lambda i: [kernel.axiom("exp_positive", scores(i))])
@@ -302,3 +465,364 @@ def odds_outgrown(
 
     values = {_n: k, _m: m, d: ratio, q: gained, r: left, e: eps}
     return kernel.instantiate(_once(kernel, "odds_outgrown", prove), values)
+def exp_difference(kernel: Kernel, x: Numeric, y: Numeric) -> Fact:
+    """e^(x - y) e^y = e^x."""
+    difference = term(x) - y
+    facts = [kernel.axiom("exp_sum", difference, y), kernel.equal(difference + y, x, lambda t: exp(t))]
+    return kernel.arithmetic((exp(difference) * exp(y)).eq(exp(x)), facts)
+
+
+def mass_shifted(kernel: Kernel, n: Numeric, scores: Terms, c: Numeric) -> Fact:
+    """Σ e^(score + c) = e^c Σ e^score."""
+    terms = for_each(
+        kernel,
+        n,
+        lambda i: exp(scores(i) + term(c)).eq(exp(c) * exp(scores(i))),
+        lambda i: [kernel.axiom("exp_sum", scores(i), c)],
+    )
+    left, mass = total(n, lambda i: exp(scores(i) + term(c))), total(n, lambda i: exp(scores(i)))
+    scaled = sum_scaled(kernel, n, exp(c), lambda i: exp(scores(i)))
+    factored = kernel.same(left, total(n, lambda i: exp(c) * exp(scores(i))), terms)
+    return kernel.arithmetic(left.eq(exp(c) * mass), [factored, scaled])
+
+
+def weighted_shifted(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms, c: Numeric) -> Fact:
+    """Σ e^(score + c) readout = e^c Σ e^score readout."""
+    terms = for_each(
+        kernel,
+        n,
+        lambda i: (exp(scores(i) + term(c)) * readouts(i)).eq(exp(c) * (exp(scores(i)) * readouts(i))),
+        lambda i: [kernel.axiom("exp_sum", scores(i), c)],
+    )
+    left = total(n, lambda i: exp(scores(i) + term(c)) * readouts(i))
+    weighted = total(n, lambda i: exp(scores(i)) * readouts(i))
+    scaled = sum_scaled(kernel, n, exp(c), lambda i: exp(scores(i)) * readouts(i))
+    factored = kernel.same(left, total(n, lambda i: exp(c) * (exp(scores(i)) * readouts(i))), terms)
+    return kernel.arithmetic(left.eq(exp(c) * weighted), [factored, scaled])
+
+
+def sums_swapped(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
+    """Σ_{i<n} Σ_{j<m} f(i, j) = Σ_{j<m} Σ_{i<n} f(i, j)."""
+    general = total(_n, lambda i: total(_m, lambda j: _F(i, j))).eq(total(_m, lambda j: total(_n, lambda i: _F(i, j))))
+
+    def prove() -> Fact:
+        none = total(_m, lambda j: total(0, lambda i: _F(i, j)))
+        empty = for_each(
+            kernel,
+            _m,
+            lambda j: total(0, lambda i: _F(i, j)).eq(0),
+            lambda j: [kernel.empty(total(0, lambda i: _F(i, j)))],
+        )
+        zeros = total(_m, lambda j: 0)
+        base = [kernel.same(none, zeros, empty), sum_constant(kernel, _m, 0)]
+        longer = total(_m, lambda j: total(_n + 1, lambda i: _F(i, j)))
+        split = total(_m, lambda j: total(_n, lambda i: _F(i, j)) + _F(_n, j))
+        unfolded = for_each(
+            kernel,
+            _m,
+            lambda j: total(_n + 1, lambda i: _F(i, j)).eq(total(_n, lambda i: _F(i, j)) + _F(_n, j)),
+            lambda j: [kernel.last(total(_n + 1, lambda i: _F(i, j)))],
+        )
+        step = [
+            kernel.same(longer, split, unfolded),
+            sum_added(kernel, _m, lambda j: total(_n, lambda i: _F(i, j)), lambda j: _F(_n, j)),
+        ]
+        return by_induction(kernel, _n, general, base, step)
+
+    return kernel.instantiate(_once(kernel, "sums_swapped", prove), {_n: n, _m: m}, {_F: f})
+
+
+def sums_at_most(kernel: Kernel, n: Numeric, m: Numeric, x: Terms, s: Terms, t: Terms, top: Terms) -> Fact:
+    """x(i) <= s(i) + Σ_j t(i, j) for each i < n, and Σ_i t(i, j) <= top(j) for each j < m ⇒ Σ x <= Σ s + Σ top."""
+    rows = each(_n, lambda i: _h(i) <= _f(i) + total(_m, lambda j: _F(i, j)))
+    columns = each(_m, lambda j: total(_n, lambda i: _F(i, j)) <= _g(j))
+    bound = total(_n, lambda i: _h(i)) <= total(_n, lambda i: _f(i)) + total(_m, lambda j: _g(j))
+
+    def prove() -> Fact:
+        return kernel.arithmetic(
+            implies(both(rows, columns), bound),
+            [
+                sum_monotone(kernel, _n, lambda i: _h(i), lambda i: _f(i) + total(_m, lambda j: _F(i, j))),
+                sum_added(kernel, _n, lambda i: _f(i), lambda i: total(_m, lambda j: _F(i, j))),
+                sums_swapped(kernel, _n, _m, lambda i, j: _F(i, j)),
+                sum_monotone(kernel, _m, lambda j: total(_n, lambda i: _F(i, j)), lambda j: _g(j)),
+            ],
+        )
+
+    fact = _once(kernel, "sums_at_most", prove)
+    return kernel.instantiate(fact, {_n: n, _m: m}, {_h: x, _f: s, _F: t, _g: top})
+
+
+def quotient_of_sums_at_most(
+    kernel: Kernel,
+    n: Numeric,
+    parts: tuple[Numeric, Numeric, Numeric, Numeric, Numeric],
+    a: Terms,
+    b: Terms,
+) -> Fact:
+    """A quotient of sums is at most a sum of terms, one for each part.
+
+    With D = B + Σ b, N = A + Σ a and φ(x) = max(x/L, x/U): 0 < L <= D <= U ⇒
+    N/D <= c + φ(A - c B) + Σ φ(a(i) - c b(i)).
+
+    Args:
+        kernel: checks.
+        n: how many terms the sums have.
+        parts: A, B, c, L, U.
+        a, b: the sums' terms.
+    """
+    A, B, L, U, x, d = (real(name) for name in ("A", "B", "L", "U", "x", "d"))
+    N, D = A + total(_n, lambda i: _f(i)), B + total(_n, lambda i: _g(i))
+
+    def phi(x: Numeric) -> Term:
+        return larger(term(x) / L, term(x) / U)
+
+    order = both(L > 0, L <= D, D <= U)
+
+    def prove() -> Fact:
+        given = kernel.assume(order)
+        single = kernel.arithmetic(implies(both(L > 0, L <= d, d <= U), x <= d * phi(x)))
+
+        def part(of: Numeric) -> Fact:
+            return kernel.arithmetic(term(of) <= D * phi(of), [kernel.instantiate(single, {x: of, d: D}), given])
+
+        slots = for_each(
+            kernel,
+            _n,
+            lambda i: _f(i) - _c * _g(i) <= D * phi(_f(i) - _c * _g(i)),
+            lambda i: [part(_f(i) - _c * _g(i))],
+        )
+        sums = [
+            sum_monotone(kernel, _n, lambda i: _f(i) - _c * _g(i), lambda i: D * phi(_f(i) - _c * _g(i))),
+            sum_scaled(kernel, _n, D, lambda i: phi(_f(i) - _c * _g(i))),
+            sum_subtracted(kernel, _n, lambda i: _f(i), lambda i: _c * _g(i)),
+            sum_scaled(kernel, _n, _c, lambda i: _g(i)),
+        ]
+        spread = total(_n, lambda i: phi(_f(i) - _c * _g(i)))
+        whole = kernel.arithmetic(
+            total(_n, lambda i: _f(i)) - _c * total(_n, lambda i: _g(i)) <= D * spread, [slots, *sums]
+        )
+        multiplied = kernel.arithmetic(N - _c * D <= D * (phi(A - _c * B) + spread), [whole, part(A - _c * B)])
+        division = kernel.arithmetic(implies(both(d > 0, A - _c * d <= d * x), A / d <= _c + x))
+        short = kernel.instantiate(division, {A: N, d: D, x: phi(A - _c * B) + spread})
+        divided = kernel.arithmetic(N / D <= _c + phi(A - _c * B) + spread, [multiplied, given, short])
+        return kernel.discharge(divided, order)
+
+    fact = _once(kernel, "quotient_of_sums_at_most", prove)
+    return kernel.instantiate(fact, {_n: n, **dict(zip((A, B, _c, L, U), parts, strict=True))}, {_f: a, _g: b})
+
+
+def attention_positive(kernel: Kernel, n: Numeric, s: Terms) -> Fact:
+    """Σ e^s >= 0, and Σ e^s > 0 where n > 0."""
+    x = total(_n, lambda i: exp(_f(i)))
+    general = both(x >= 0, implies(_n > 0, x > 0))
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_positive", prove), {_n: n}, {_f: s})
+
+
+def attention_at_least(kernel: Kernel, n: Numeric, s: Terms, a: Terms, c: Numeric) -> Fact:
+    """c <= a(i) for each i < n ⇒ c Σ e^s <= Σ e^s a."""
+    general = implies(
+        each(_n, lambda i: _c <= _g(i)),
+        _c * total(_n, lambda i: exp(_f(i))) <= total(_n, lambda i: exp(_f(i)) * _g(i)),
+    )
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_at_least", prove), {_n: n, _c: c}, {_f: s, _g: a})
+
+
+def attention_at_most(kernel: Kernel, n: Numeric, s: Terms, a: Terms, c: Numeric) -> Fact:
+    """a(i) <= c for each i < n ⇒ Σ e^s a <= c Σ e^s."""
+    general = implies(
+        each(_n, lambda i: _g(i) <= _c),
+        total(_n, lambda i: exp(_f(i)) * _g(i)) <= _c * total(_n, lambda i: exp(_f(i))),
+    )
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_positive", _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "attention_at_most", prove), {_n: n, _c: c}, {_f: s, _g: a})
+
+
+_x, _y = real("x"), real("y")
+
+
+def quotient_at_least(kernel: Kernel, x: Numeric, y: Numeric, c: Numeric) -> Fact:
+    """y > 0 and c y <= x ⇒ c <= x / y."""
+    general = implies(both(_y > 0, _c * _y <= _x), _c <= _x / _y)
+    fact = _once(kernel, "quotient_at_least", lambda: kernel.arithmetic(general))
+    return kernel.instantiate(fact, {_x: x, _y: y, _c: c})
+
+
+def quotient_at_most(kernel: Kernel, x: Numeric, y: Numeric, c: Numeric) -> Fact:
+    """y > 0 and x <= c y ⇒ x / y <= c."""
+    general = implies(both(_y > 0, _x <= _c * _y), _x / _y <= _c)
+    fact = _once(kernel, "quotient_at_most", lambda: kernel.arithmetic(general))
+    return kernel.instantiate(fact, {_x: x, _y: y, _c: c})
+
+
+def product_nonnegative(kernel: Kernel, x: Numeric, y: Numeric) -> Fact:
+    """x >= 0 and y >= 0 ⇒ x y >= 0."""
+    general = implies(both(_x >= 0, _y >= 0), _x * _y >= 0)
+    fact = _once(kernel, "product_nonnegative", lambda: kernel.arithmetic(general))
+    return kernel.instantiate(fact, {_x: x, _y: y})
+
+
+def sum_zero(kernel: Kernel, n: Numeric, f: Terms) -> Fact:
+    """f(i) = 0 for each i < n ⇒ Σ f = 0."""
+    general = implies(each(_n, lambda i: _f(i).eq(0)), total(_n, lambda i: _f(i)).eq(0))
+    return kernel.instantiate(_by_induction(kernel, "sum_zero", general), {_n: n}, {_f: f})
+
+
+def sum_equal(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
+    """f(i) = g(i) for each i < n ⇒ Σ f = Σ g."""
+    general = implies(each(_n, lambda i: _f(i).eq(_g(i))), total(_n, lambda i: _f(i)).eq(total(_n, lambda i: _g(i))))
+    return kernel.instantiate(_by_induction(kernel, "sum_equal", general), {_n: n}, {_f: f, _g: g})
+
+
+def geometric_at_most(kernel: Kernel, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    """f(i) <= b + c i for each i < n, and c >= 0 ⇒ (e^c - 1) Σ e^f(i) <= e^b (e^{c n} - 1)."""
+    return _geometric(kernel, "geometric_at_most", False, n, f, b, c)
+
+
+def geometric_at_least(kernel: Kernel, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    """f(i) >= b + c i for each i < n, and c >= 0 ⇒ (e^c - 1) Σ e^f(i) >= e^b (e^{c n} - 1)."""
+    return _geometric(kernel, "geometric_at_least", True, n, f, b, c)
+
+
+def _geometric(kernel: Kernel, name: str, least: bool, n: Numeric, f: Terms, b: Numeric, c: Numeric) -> Fact:
+    def ordered(x: Numeric, y: Numeric) -> Term:
+        return term(y) <= x if least else term(x) <= y
+
+    line = _b + _c * _n
+    general = implies(
+        both(_c >= 0, each(_n, lambda i: ordered(_f(i), _b + _c * i))),
+        ordered((exp(_c) - 1) * total(_n, lambda i: exp(_f(i))), exp(_b) * (exp(_c * _n) - 1)),
+    )
+
+    def prove() -> Fact:
+        base = [kernel.axiom("exp_zero"), kernel.identity((_c * 0).eq(0)), kernel.equal(_c * 0, 0, lambda t: exp(t))]
+        # the last term, times e^c - 1 >= 0, is at most (at least) e^b (e^{c n + c} - e^{c n})
+        steeper = kernel.arithmetic(
+            implies(_c >= 0, exp(_c) >= 1), [kernel.axiom("exp_increasing", _c, 0), kernel.axiom("exp_zero")]
+        )
+        last = kernel.arithmetic(
+            implies(ordered(_f(_n), line), ordered(exp(_f(_n)), exp(_b) * exp(_c * _n))),
+            [
+                kernel.axiom("exp_increasing", *((_f(_n), line) if least else (line, _f(_n)))),
+                kernel.axiom("exp_sum", _b, _c * _n),
+            ],
+        )
+        return by_induction(kernel, _n, general, base, [steeper, last, exp_of_sum(kernel, _c * (_n + 1), _c * _n, _c)])
+
+    return kernel.instantiate(_once(kernel, name, prove), {_n: n, _b: b, _c: c}, {_f: f})
+
+
+def last_index(kernel: Kernel, n: Numeric) -> Fact:
+    """n > 0 ⇒ some i < n has i + 1 = n."""
+    general = implies(_n > 0, some(_n, lambda i: (i + 1).eq(_n)))
+
+    def prove() -> Fact:
+        longer = some(_n + 1, lambda i: (i + 1).eq(_n + 1))
+        base = kernel.arithmetic(implies(term(0) > 0, some(0, lambda i: (i + 1).eq(0))))
+        step = kernel.exhibit(kernel.arithmetic(both(_n < _n + 1, (_n + 1).eq(_n + 1))), longer, _n)
+        return kernel.induction(_n, general, base, kernel.arithmetic(implies(_n + 1 > 0, longer), [step]))
+
+    return kernel.instantiate(_once(kernel, "last_index", prove), {_n: n})
+
+
+def sum_swapped(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
+    """Σ_{i<n} Σ_{j<m} f(i, j) = Σ_{j<m} Σ_{i<n} f(i, j)."""
+
+    def rows(n: Numeric) -> Term:
+        return total(n, lambda i: total(_m, lambda j: _f2(i, j)))
+
+    def columns(n: Numeric) -> Term:
+        return total(_m, lambda j: total(n, lambda i: _f2(i, j)))
+
+    def prove() -> Fact:
+        none = equal_sums(
+            kernel,
+            _m,
+            lambda j: total(0, lambda i: _f2(i, j)),
+            lambda j: term(0),
+            lambda j: [kernel.empty(total(0, lambda i: _f2(i, j)))],
+        )
+        one_more = equal_sums(
+            kernel,
+            _m,
+            lambda j: total(_n + 1, lambda i: _f2(i, j)),
+            lambda j: total(_n, lambda i: _f2(i, j)) + _f2(_n, j),
+            lambda j: [kernel.last(total(_n + 1, lambda i: _f2(i, j)))],
+        )
+        added = sum_added(kernel, _m, lambda j: total(_n, lambda i: _f2(i, j)), lambda j: _f2(_n, j))
+        base = [kernel.empty(rows(0)), none, sum_constant(kernel, _m, 0)]
+        start = kernel.arithmetic(rows(0).eq(columns(0)), base)
+        same = kernel.assume(rows(_n).eq(columns(_n)))
+        step = kernel.arithmetic(rows(_n + 1).eq(columns(_n + 1)), [same, kernel.last(rows(_n + 1)), one_more, added])
+        return kernel.induction(_n, rows(_n).eq(columns(_n)), start, step)
+
+    return kernel.instantiate(_once(kernel, "sum_swapped", prove), {_n: n, _m: m}, {_f2: f})
+
+
+def sum_square(kernel: Kernel, n: Numeric, f: Terms, g: Terms, c: Numeric) -> Fact:
+    """Σ (f(i) - c g(i))² = Σ f² - 2 c Σ f g + c² Σ g²."""
+    general = total(_n, lambda i: (_f(i) - _c * _g(i)) * (_f(i) - _c * _g(i))).eq(
+        total(_n, lambda i: _f(i) * _f(i))
+        - 2 * _c * total(_n, lambda i: _f(i) * _g(i))
+        + _c * _c * total(_n, lambda i: _g(i) * _g(i))
+    )
+    return kernel.instantiate(_by_induction(kernel, "sum_square", general), {_n: n, _c: c}, {_f: f, _g: g})
+
+
+def threshold_inside(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms, tau: Numeric) -> Fact:
+    """Σ e^score (readout - tau) = Σ e^score readout - tau Σ e^score, and the same with both sides' signs changed."""
+
+    def weighted(i: Term) -> Term:
+        return exp(scores(i)) * readouts(i)
+
+    def scaled(i: Term) -> Term:
+        return tau * exp(scores(i))
+
+    def difference(first: Terms, second: Terms, of: Terms) -> Fact:
+        terms = for_each(kernel, n, lambda i: term(of(i)).eq(term(first(i)) - second(i)))
+        factored = kernel.same(total(n, of), total(n, lambda i: term(first(i)) - second(i)), terms)
+        subtracted = sum_subtracted(kernel, n, first, second)
+        return kernel.arithmetic(total(n, of).eq(total(n, first) - total(n, second)), [factored, subtracted])
+
+    above = difference(weighted, scaled, lambda i: exp(scores(i)) * (term(readouts(i)) - tau))
+    below = difference(scaled, weighted, lambda i: exp(scores(i)) * (term(tau) - readouts(i)))
+    mass, readout = total(n, lambda i: exp(scores(i))), total(n, weighted)
+    goal = both(above.conclusion.parts[0].eq(readout - tau * mass), below.conclusion.parts[0].eq(tau * mass - readout))
+    return kernel.arithmetic(goal, [above, below, sum_scaled(kernel, n, tau, lambda i: exp(scores(i)))])
+
+
+def cauchy_schwarz(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
+    """(Σ f g)² <= (Σ f²) (Σ g²), and both factors are at least 0."""
+    x, y = total(_n, lambda i: _f(i) * _f(i)), total(_n, lambda i: _g(i) * _g(i))
+    xy = total(_n, lambda i: _f(i) * _g(i))
+    general = both(x >= 0, y >= 0, xy * xy <= x * y)
+
+    def prove() -> Fact:
+        X, Y, P, a, b = (real(name) for name in ("X", "Y", "P", "a", "b"))
+        known = kernel.assume(both(X >= 0, Y >= 0, P * P <= X * Y))
+        # 2 P a b is at most its absolute value, a geometric mean, and that at most the arithmetic one
+        square = kernel.arithmetic((P * a * b) * (P * a * b) <= (X * b * b) * (Y * a * a), [known])
+        signs = kernel.arithmetic(both(X * b * b >= 0, Y * a * a >= 0), [known])
+        u, v, t = (real(name) for name in ("u", "v", "t"))
+        means = kernel.arithmetic(implies(both(u >= 0, v >= 0, t * t <= u * v), 2 * t <= u + v))
+        mean = kernel.arithmetic(
+            2 * (P * a * b) <= X * b * b + Y * a * a,
+            [square, signs, kernel.instantiate(means, {u: X * b * b, v: Y * a * a, t: P * a * b})],
+        )
+        after = both(X + a * a >= 0, Y + b * b >= 0, (P + a * b) * (P + a * b) <= (X + a * a) * (Y + b * b))
+        general_step = kernel.discharge(kernel.arithmetic(after, [known, mean]), known.conclusion)
+        step = kernel.instantiate(general_step, {X: x, Y: y, P: xy, a: _f(_n), b: _g(_n)})
+        return by_induction(kernel, _n, general, step=[step])
+
+    return kernel.instantiate(_once(kernel, "cauchy_schwarz", prove), {_n: n}, {_f: f, _g: g})

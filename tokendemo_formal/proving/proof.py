@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, TypeAlias
 
+from tokendemo_formal.errors import InputError
 from tokendemo_formal.logic.printing import text
 from tokendemo_formal.logic.terms import Function, Numeric, Term, Variable, term
 from tokendemo_formal.logic.values import Instance, holds, value
@@ -135,9 +136,7 @@ class Proof:
 
     def lemma(self, lemma: Callable[..., Fact], *arguments: Any) -> Fact:
         """One of :mod:`tokendemo_formal.proving.lemmas`, for these arguments (after the kernel)."""
-        return self.kernel_fact(
-            lemma(self.kernel, *arguments), lemma.__name__.replace("_", " "), "induction on the length"
-        )
+        return self.kernel_fact(lemma(self.kernel, *arguments), lemma.__name__.replace("_", " "), "general lemma")
 
     def have(self, goal: Term, by: Iterable[Fact] = (), because: str = "") -> Fact:
         """The goal follows from these facts by arithmetic over the reals."""
@@ -160,6 +159,17 @@ class Proof:
     ) -> Fact:
         """goal(i) for each i < count, see :func:`tactics.for_each`."""
         return self.kernel_fact(tactics.for_each(self.kernel, count, goal, by), because, "smt, for an arbitrary index")
+
+    def each_chosen(
+        self,
+        chosen: Fact,
+        goal: Callable[[Variable], Term],
+        by: Callable[[Variable, Variable], Iterable[Fact]],
+        because: str = "",
+    ) -> Fact:
+        """goal(j) for each j that has some v, see :func:`tactics.for_each_chosen`."""
+        fact = tactics.for_each_chosen(self.kernel, chosen, goal, by)
+        return self.kernel_fact(fact, because, "smt, for an arbitrary index and its choice")
 
     def induction(
         self,
@@ -194,15 +204,16 @@ class Proof:
         if name not in self.theorem.uses:
             raise ProofError(f"{self.theorem.name} does not say in its uses that it rests on {name}")
         other = theorem(name)
-        if name not in self.kernel.known:
+        key = ("theorem", name)
+        if key not in self.kernel.known:
             if self._proofs is None:
                 raise ProofError(f"where the proof of {name} is, is not known")
             inner = Proof(other, self.kernel, self._proofs)
             self._proofs(name)(inner)
             if inner.shown is None:
                 raise ProofError(f"{name} is used, but its script does not prove it")
-            self.kernel.known[name] = inner.shown
-        cited = self.kernel.cite(name, other.assumptions.values(), other.conclusion, self.kernel.known[name])
+            self.kernel.known[key] = inner.shown
+        cited = self.kernel.cite(name, other.assumptions.values(), other.conclusion, self.kernel.known[key])
         fact = self.kernel.cut(self.kernel.instantiate(cited, variables, functions), by)
         return self.kernel_fact(fact, because or other.sentence, f"theorem {name}")
 
@@ -273,16 +284,19 @@ def run(
     except ProofError as error:
         problem = str(error)
     seconds = time.perf_counter() - began
-    fact = proof.shown
-    if proof.refuted and not problem:
+    # what a script leaves behind is looked at again: only a fact, or exact numbers, give a verdict
+    of, fact = proof.theorem, proof.shown
+    if fact is not None and not (fact.conclusion == of.conclusion and fact.hypotheses <= set(of.assumptions.values())):
+        problem = problem or f"what was shown is not the theorem: {fact}"
+    if proof.refuted and not problem and refutes(of, of.refutation):
         return Result(name, "refuted", Status.REFUTED, steps=tuple(proof.steps), seconds=seconds)
     if fact is None or problem:
         verdict: Verdict = "gave-up" if gave_up else "failed"
         return Result(
-            name, verdict, _untold(proof.theorem), steps=tuple(proof.steps), problem=problem or "nothing was concluded",
+            name, verdict, _untold(of), steps=tuple(proof.steps), problem=problem or "nothing was concluded",
             seconds=seconds,
         )  # fmt: skip
-    used = [label for label, a in proof.theorem.assumptions.items() if a in fact.hypotheses]
+    used = [label for label, a in of.assumptions.items() if a in fact.hypotheses]
     return Result(
         name,
         "proved",
@@ -294,6 +308,15 @@ def run(
         tuple(g for g in fact.grounds if isinstance(g, ByHand)),
         tuple(sorted((g for g in fact.grounds if isinstance(g, Obligation)), key=lambda g: g.script)),
         seconds=seconds,
+    )
+
+
+def refutes(of: Theorem, instance: Instance | None) -> bool:
+    """Whether an instance meets a statement's assumptions and breaks its conclusion, by exact or ball arithmetic."""
+    return (
+        instance is not None
+        and all(holds(t, instance) is True for t in of.assumptions.values())
+        and holds(of.conclusion, instance) is False
     )
 
 
@@ -313,17 +336,19 @@ def status_of(grounds: Iterable[Ground]) -> Status:
     return worst
 
 
-def unproved(of: Theorem) -> Result:
-    """The result for a theorem that has no proof script."""
-    return Result(of.name, "failed", _untold(of), problem="there is no proof script")
+def unproved(of: Theorem, problem: str = "there is no proof script") -> Result:
+    """The result for a theorem whose proof script is not there, or broke off."""
+    return Result(of.name, "failed", _untold(of), problem=problem)
 
 
 def _untold(of: Theorem) -> Status:
     """Without a proof: whether all its instances bear it out."""
     good = [of.witness, *of.probes]
-    if of.expected == "proved" and all(holds(t, i) for i in good for t in (*of.assumptions.values(), of.conclusion)):
-        return Status.TESTED
-    return Status.STATED
+    try:
+        met = all(holds(t, i) for i in good for t in (*of.assumptions.values(), of.conclusion))
+    except InputError:  # an instance on which the statement has no value says nothing for it
+        met = False
+    return Status.TESTED if met and of.expected == "proved" else Status.STATED
 
 
 def written(of: Theorem, result: Result) -> str:

@@ -5,6 +5,7 @@ Z3: L. de Moura and N. Bjørner, "Z3: an efficient SMT solver", 2008. cvc5: H. B
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -27,6 +28,19 @@ def default_solvers() -> tuple[SolverName, ...]:
     return ("z3", "cvc5") if available("cvc5") else ("z3",)
 
 
+def required(solver: SolverName) -> SolverName:
+    """The solver itself.
+
+    Raises:
+        InputError: where it is not installed.
+    """
+    if not available(solver):
+        raise InputError(
+            f"the solver {solver} is not installed; pip install {'z3-solver' if solver == 'z3' else solver}"
+        )
+    return solver
+
+
 @dataclass(frozen=True)
 class Response:
     """What a solver said; ``model`` is one for "sat", as text."""
@@ -46,17 +60,25 @@ def ask(solver: SolverName, script: str, seconds: float) -> Response:
     Raises:
         InputError: where the solver is not installed.
     """
-    if not available(solver):
-        raise InputError(
-            f"the solver {solver} is not installed; pip install {'z3-solver' if solver == 'z3' else solver}"
-        )
-    return _z3(script, seconds) if solver == "z3" else _cvc5(script, seconds)
+    return _z3(script, seconds) if required(solver) == "z3" else _cvc5(script, seconds)
+
+
+_thread = threading.local()
+
+
+def _z3_context() -> Any:
+    """Each thread's own, made once: making one takes longer than most questions asked here."""
+    if not hasattr(_thread, "context"):
+        import z3
+
+        _thread.context = z3.Context()
+    return _thread.context
 
 
 def _z3(script: str, seconds: float) -> Response:
     import z3
 
-    context = z3.Context()
+    context = _z3_context()
     # nlsat first, which decides most of what is asked here; then whatever Z3 chooses
     for tactic in ("qfnra-nlsat", None):
         solver: Any = z3.Tactic(tactic, ctx=context).solver() if tactic else z3.Solver(ctx=context)
@@ -73,6 +95,7 @@ def _z3(script: str, seconds: float) -> Response:
                 "sat", ", ".join(sorted(f"{d.name()} = {solver.model()[d]}" for d in solver.model().decls()))
             )
         if "interrupted from keyboard" in solver.reason_unknown():  # Z3 takes Ctrl-C for itself
+            del _thread.context
             raise KeyboardInterrupt
     return Response("unknown")
 

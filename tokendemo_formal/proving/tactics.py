@@ -16,8 +16,9 @@ from tokendemo_formal.logic.terms import (
     substitute,
     subterms,
     term,
+    total,
 )
-from tokendemo_formal.proving.kernel import Fact, Kernel, predecessor
+from tokendemo_formal.proving.kernel import Fact, Kernel, ProofError, predecessor
 
 
 def by_induction(
@@ -85,6 +86,82 @@ def _speaks_of_each(fact: Fact, count: Term) -> bool:
     return isinstance(c, Binder) and c.kind == "each" and c.count == count
 
 
+def at_index(kernel: Kernel, fact: Fact, index: Numeric) -> Fact:
+    """From "P(i) for each i < n" to P(t), where t < n is a hypothesis then."""
+    binder = fact.conclusion
+    assert isinstance(binder, Binder), "the fact says something for each index"
+    return kernel.arithmetic(binder.at(index), [kernel.assume(term(index) < binder.count), kernel.at(fact, index)])
+
+
+def for_each_choice(
+    kernel: Kernel,
+    choice: Fact,
+    goal: Callable[[Variable], Term],
+    by: Callable[[Variable, Variable], Iterable[Fact]],
+) -> Fact:
+    """ "goal(i) for each i < n", from what is chosen for each i.
+
+    Args:
+        kernel: checks.
+        choice: "for each i < n, P(i, v) for some v < count".
+        goal: what to show of an index.
+        by: facts besides P(i, v), for an arbitrary i and the v that is chosen for it. Those that say something "for
+            each i < n" are taken at i, and what then says something "for each v < count" at v.
+    """
+    outer = choice.conclusion
+    assert isinstance(outer, Binder), "choice says something for each index"
+    i, v = fresh(outer.hint), fresh("v")
+    below = kernel.assume(i < outer.count)
+    there = at_index(kernel, choice, i)
+    inner = there.conclusion
+    assert isinstance(inner, Binder), "choice says that there is something to be chosen"
+    given = [below, kernel.assume(v < inner.count), kernel.assume(inner.at(v))]
+    facts = []
+    for fact in by(i, v):
+        if _speaks_of_each(fact, outer.count):
+            fact = at_index(kernel, fact, i)
+        facts.append(kernel.at(fact, v) if _speaks_of_each(fact, inner.count) else fact)
+    shown = kernel.arithmetic(goal(i), [*given, *facts])
+    return kernel.each(kernel.choose(there, v, shown), i, outer.count, outer.hint)
+
+
+def taken(kernel: Kernel, fact: Fact, *indices: Numeric) -> Fact:
+    """From "for each i < n, each j < m, … P(i, j, …)" what it says at some indices, if they are below the counts."""
+    for index in indices:
+        binder = _binder(fact.conclusion)
+        below = kernel.assume(term(index) < binder.count)
+        fact = kernel.arithmetic(binder.at(index), [kernel.at(fact, index), below])
+    return fact
+
+
+def for_each_chosen(
+    kernel: Kernel, chosen: Fact, goal: Callable[[Variable], Term], by: Callable[[Variable, Variable], Iterable[Fact]]
+) -> Fact:
+    """ "goal(j) for each j < m", from "for each j < m some v < V has P(j, v)".
+
+    Args:
+        kernel: checks.
+        chosen: says that each j has a v.
+        goal: what to show of an index j.
+        by: facts, for j and its v; those that say something "for each v < V" are taken at that v. P(j, v) is added.
+    """
+    outer = _binder(chosen.conclusion)
+    j, v = fresh("j"), fresh("v")
+    inner = _binder(outer.at(j))
+    given = kernel.assume(inner.at(v))
+    below = kernel.assume(v < inner.count)
+    facts = [kernel.at(f, v) if _speaks_of_each(f, inner.count) else f for f in by(j, v)]
+    then = kernel.arithmetic(goal(j), [given, below, *facts])
+    some = kernel.arithmetic(inner, [kernel.assume(j < outer.count), kernel.at(chosen, j)])
+    return kernel.each(kernel.choose(some, v, then), j, outer.count, "j")
+
+
+def _binder(t: Term) -> Binder:
+    if not isinstance(t, Binder):
+        raise ProofError(f"expected a quantifier, found {t}")
+    return t
+
+
 def exp_of_sum(kernel: Kernel, whole: Numeric, *parts: Numeric) -> Fact:
     """exp(whole) = exp(first) exp(second) …, where the whole is the sum of the parts as a polynomial."""
     joined, product = term(parts[0]), exp(parts[0])
@@ -94,3 +171,15 @@ def exp_of_sum(kernel: Kernel, whole: Numeric, *parts: Numeric) -> Fact:
         joined, product = joined + part, product * exp(part)
     same = [kernel.identity(term(whole).eq(joined)), kernel.equal(whole, joined, lambda t: exp(t))]
     return kernel.arithmetic(exp(whole).eq(product), [*facts, *same])
+
+
+def equal_sums(
+    kernel: Kernel,
+    count: Numeric,
+    left: Callable[[Variable], Term],
+    right: Callable[[Variable], Term],
+    by: Iterable[Fact] | Callable[[Variable], Iterable[Fact]] = (),
+) -> Fact:
+    """Σ left = Σ right, since left(i) = right(i) for an arbitrary i < count by these facts."""
+    equal = for_each(kernel, count, lambda i: left(i).eq(right(i)), by)
+    return kernel.same(total(count, left), total(count, right), equal)

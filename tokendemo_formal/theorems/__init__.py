@@ -6,14 +6,16 @@ Every module of this package that defines ``THEOREMS`` belongs to the catalogue;
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 
 from tokendemo_formal.errors import InputError
+from tokendemo_formal.theorems.levels import Level
 from tokendemo_formal.theorems.theorem import CLAIMS, Claim, Theorem
 
-__all__ = ["CLAIMS", "Claim", "Theorem", "catalogue", "theorem"]
+__all__ = ["CLAIMS", "Claim", "Level", "Theorem", "catalogue", "chosen", "theorem"]
 
 
 @cache
@@ -41,3 +43,21 @@ def theorem(name: str) -> Theorem:
         near = difflib.get_close_matches(name, known, 3) or list(known)
         raise InputError(f"there is no theorem {name!r}; there is {', '.join(near)}")
     return known[name]
+
+
+def chosen(names: Iterable[str]) -> list[Theorem]:
+    """The theorems of those names; without any name all of them.
+
+    Raises:
+        InputError: where there are none of some names; the text names near ones.
+    """
+    wanted = list(dict.fromkeys(names))
+    errors = []
+    for name in wanted:
+        try:
+            theorem(name)
+        except InputError as error:
+            errors.append(str(error))
+    if errors:
+        raise InputError("; ".join(errors))
+    return [theorem(name) for name in wanted] or list(catalogue().values())

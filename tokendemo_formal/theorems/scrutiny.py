@@ -9,23 +9,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from tokendemo_formal.errors import InputError
 from tokendemo_formal.logic.printing import text
 from tokendemo_formal.logic.terms import (
+    KNOWN,
     Binder,
+    Number,
     Operation,
+    Sort,
     Term,
+    Variable,
     absolute,
     free_variables,
     functions_of,
     real,
     substitute,
+    subterms,
 )
-from tokendemo_formal.logic.values import Instance, NoValueError, holds
+from tokendemo_formal.logic.values import Instance, NoValueError, holds, value
+from tokendemo_formal.numbers.base import Log
 from tokendemo_formal.theorems.theorem import Theorem
 
 
@@ -60,10 +67,94 @@ def faults(of: Theorem) -> list[str]:
         others = frozenset[str]().union(*(_names(u) for u in rest))
         if not _names(t) & others:
             found.append(f"the assumption {name!r} speaks about nothing that occurs elsewhere")
-        if isinstance(t, Operation) and t.operator == "=" and t.arguments[0] == t.arguments[1]:
-            found.append(f"the assumption {name!r} is trivial")
+        found += [f"the assumption {name!r} {told}" for told in _trivial(t)]
+        if isinstance(t, Operation) and t.operator == "=" and any(isinstance(a, Number) for a in t.arguments):
+            fixed = [a for a in t.arguments if isinstance(a, Variable)]
+            found += [f"the assumption {name!r} makes {v} a constant: put the number in its place" for v in fixed]
+    found += [f"the conclusion {told}" for told in _trivial(of.conclusion)]
+    found += [
+        f"the conclusion says the same whatever {name} is" for name in of.about if name in mentioned and _idle(of, name)
+    ]
+    if of.equivalent:
+        alive = {mutant.label for mutant in mutants(of) if killer(mutant, of) is None}
+        found += [f"equivalent names no surviving mutant: {label}" for label in of.equivalent if label not in alive]
     found += [f"{field} is empty" for field in ("sentence", "why", "idea", "limits") if not getattr(of, field)]
     return found
+
+
+def unused(of: Theorem, used: Iterable[str]) -> list[str]:
+    """Assumptions that a proof did not use. Not counted are those without which the conclusion has no value: a proof
+    may do without them, since it holds whatever a division by 0 is."""
+    names = set(used)
+    return [
+        name for name in of.assumptions if name not in names and _truth(of.conclusion, of.sharp.get(name)) is not None
+    ]
+
+
+def _trivial(t: Term) -> Iterator[str]:
+    """What makes a proposition's parts true or false, or its numbers constant, by the way it is written."""
+    for part in dict.fromkeys(subterms(t)):
+        match part:
+            case Operation(operator=("<" | "<=" | "="), arguments=(a, b)):
+                if a == b:
+                    yield f"compares a number with itself: {text(part)}"
+                elif not (free_variables(part) or functions_of(part) - KNOWN):
+                    yield f"compares constants: {text(part)}"
+            case Operation(operator="*", arguments=arguments):
+                if any(isinstance(a, Number) and a.value == 0 for a in arguments):
+                    yield f"multiplies by 0: {text(part)}"
+            case Operation(operator=("and" | "or"), arguments=()):
+                yield f"contains the constant {text(part)}"
+
+
+def _idle(of: Theorem, name: str) -> bool:
+    """Whether none of the numbers that the conclusion compares changes when the value of a name does, anywhere."""
+    for instance in of.instances:
+        before = _measured(of.conclusion, instance)
+        for changed in _changed(instance.values.get(name)):
+            if before is not None and _measured(of.conclusion, instance.but(**{name: changed})) != before:
+                return False
+    return True
+
+
+def _measured(t: Term, instance: Instance) -> list[str] | None:
+    """The numbers compared in a proposition, as text; None where one has no value."""
+    try:
+        return [str(x) for x in _numbers(t, instance)]
+    except InputError:
+        return None
+
+
+def _numbers(t: Term, instance: Instance) -> Iterator[Any]:
+    match t:
+        case Operation(arguments=arguments):
+            for a in arguments:
+                if a.sort is Sort.PROPOSITION:
+                    yield from _numbers(a, instance)
+                else:
+                    yield value(a, instance)
+        case Binder(count=count):
+            n: Any = value(count, instance)
+            yield n
+            for i in range(int(n)):
+                yield from _numbers(t.at(i), instance)
+
+
+def _changed(x: Any) -> Iterator[Any]:
+    """The value of a name, changed: a number a little, a sequence at each place."""
+    if isinstance(x, (int, Fraction)):
+        yield from (x + change for change in (Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-1, 2)))
+    elif isinstance(x, Log):
+        yield from (Log(x.of * change) for change in (Fraction(2), Fraction(1, 2)))
+    elif isinstance(x, (list, tuple)):
+        for i, y in enumerate(x):
+            yield from ([*x[:i], z, *x[i + 1 :]] for z in _changed(y))
+    elif callable(x):
+        yield lambda *indices: _plus_one(x(*indices))
+
+
+def _plus_one(x: Any) -> Any:
+    return Log(x.of * 2) if isinstance(x, Log) else x + 1
 
 
 def _names(t: Term) -> frozenset[str]:
@@ -81,9 +172,10 @@ def _unmet(of: Theorem, label: str, instance: Instance) -> list[str]:
     return found
 
 
-def _truth(t: Term, instance: Instance) -> bool | None:
+def _truth(t: Term, instance: Instance | None) -> bool | None:
+    """Whether it holds; None where that is open, or it has no value."""
     try:
-        return holds(t, instance)
+        return None if instance is None else holds(t, instance)
     except NoValueError:
         return None
 
@@ -115,6 +207,11 @@ class Mutant:
     assumptions: tuple[Term, ...]
     conclusion: Term
 
+    @property
+    def label(self) -> str:
+        """What :attr:`Theorem.equivalent` knows it by."""
+        return f"{self.kind}: {self.where}"
+
 
 def mutants(of: Theorem) -> list[Mutant]:
     """All of a theorem that is expected to be proved; none of one that is to be refuted."""
@@ -141,8 +238,8 @@ def _changes(conclusion: Term) -> Iterator[tuple[Term, Term, str]]:
     for t in dict.fromkeys(_comparisons(conclusion)):
         a, b = t.arguments
         if t.operator == "=":
-            yield t, Operation("<", (a, b)), "equation made an inequality"
-            yield t, Operation("<", (b, a)), "equation made an inequality"
+            yield t, Operation("<", (a, b)), "equation made <"
+            yield t, Operation("<", (b, a)), "equation made >"
             continue
         yield t, Operation(t.operator, (b, a)), "inequality turned round"
         if t.operator == "<=":
@@ -198,8 +295,8 @@ def _candidates(of: Theorem) -> Iterator[Instance]:
     for instance in of.instances:
         for name, x in instance.values.items():
             if isinstance(x, (int, Fraction)):
-                for change in (Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-1, 2)):
-                    yield Instance({**instance.values, name: x + change})
+                for changed in _changed(x):
+                    yield instance.but(**{name: changed})
 
 
 def score(of: list[Theorem]) -> tuple[int, list[tuple[Theorem, Mutant]]]:
@@ -208,20 +305,31 @@ def score(of: list[Theorem]) -> tuple[int, list[tuple[Theorem, Mutant]]]:
     return len(everything), [(t, mutant) for t, mutant in everything if killer(mutant, t) is None]
 
 
+def report(of: list[Theorem]) -> str:
+    """Faults, surviving mutants with the reasons why they are equivalent, and the mutation score, as text."""
+    lines = [f"{t.name}: {fault}" for t in of for fault in faults(t)]
+    count, survivors = score(of)
+    for t, mutant in survivors:
+        lines.append(f"{t.name}: survives: {mutant.label}")
+        if mutant.label in t.equivalent:
+            lines.append(f"  equivalent: {t.equivalent[mutant.label]}")
+    explained = sum(mutant.label in t.equivalent for t, mutant in survivors)
+    killed = count - len(survivors)
+    told = (
+        f"mutation score {killed / count:.1%}: {killed} of {count} mutants refuted exactly" if count else "no mutants"
+    )
+    if survivors:
+        told += f"; {len(survivors)} survive, {explained} of them equivalent to the theorem or implied by it"
+    return "\n".join([*lines, told, ""])
+
+
 def main() -> None:
-    """``python -m tokendemo_formal.theorems.scrutiny [NAME…]``: faults, mutants and survivors of theorems."""
+    """``python -m tokendemo_formal.theorems.scrutiny [NAME…]``: the same as ``tokendemo mutants``."""
     import sys
 
-    from tokendemo_formal.theorems import catalogue, theorem
+    from tokendemo_formal.theorems import chosen
 
-    chosen = [theorem(name) for name in sys.argv[1:]] or list(catalogue().values())
-    for t in chosen:
-        for fault in faults(t):
-            print(f"{t.name}: {fault}")
-    count, survivors = score(chosen)
-    for t, mutant in survivors:
-        print(f"{t.name}: survives: {mutant.kind}: {mutant.where}")
-    print(f"{count - len(survivors)} of {count} mutants killed")
+    sys.stdout.write(report(chosen(sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The names that statements share: one attention layer, one query, system tokens S and adversary tokens U.
 
 The query is fixed. k system tokens have content scores s_S[i] and readouts a_S[i] = ⟨r, v_i⟩, the adversary's m tokens
-s_U[j] and a_U[j]; the vocabulary's V tokens s_V[v] and a_V[v]. Content scores lie in [lo, hi]; biases come on top.
+(cap at most) s_U[j] and a_U[j], the vocabulary's V tokens s_V[v] and a_V[v]. Content scores lie in [lo, hi]; biases
+come on top.
 "Plain" is softmax without positions and biases:
 
     weight of token i = e^{s_i} / Z,   Z = E_S + E_U,   f = (N_S + N_U) / Z,   share M_S = E_S / Z
@@ -19,6 +20,7 @@ m = natural("m")
 n = natural("n")
 V = natural("V")
 H = natural("H")
+cap = natural("cap")
 
 s_S = function("s_S")
 s_U = function("s_U")
