@@ -6,7 +6,7 @@ from tokendemo_formal.logic.terms import both, exp, implies, log, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.lemmas import mass_positive, sum_scaled
 from tokendemo_formal.theorems.defences import boosted, psi
-from tokendemo_formal.theorems.setting import E_S, E_U, k, m, s_S, s_U, share
+from tokendemo_formal.theorems.setting import E_S, E_U, Z, k, m, s_S, s_U, share
 
 
 def prove(p: Proof) -> None:
@@ -14,7 +14,6 @@ def prove(p: Proof) -> None:
     wanted = p.assumption("psi is positive")
     own, other = p.lemma(mass_positive, k, s_S), p.lemma(mass_positive, m, s_U)
     masses = p.have(both(E_S > 0, E_U >= 0), [own, other, some_system])
-    x, y, z = real("x"), real("y"), real("z")
 
     p.say("The bias multiplies each system weight by psi / share.")
     factor = psi / share
@@ -31,30 +30,37 @@ def prove(p: Proof) -> None:
         boosted.eq(factor * E_S), [sums, p.lemma(sum_scaled, k, factor, lambda i: exp(s_S(i)))], "and so their sum"
     )
 
-    p.say("Where share = x / (x + y), the raised mass x psi / share is psi (x + y), and so psi of psi (x + y) + y.")
-    mass = p.have(boosted.eq(psi * (E_S + E_U)), [raised, masses, part])
-    steering = p.kernel.arithmetic(
-        implies(
-            both(x > 0, y >= 0, psi > 0, z.eq(psi * (x + y))),
-            both(
-                z / (z + y) > psi / (1 + psi),
-                (z / (z + y)).eq(psi / (1 + psi - x / (x + y))),
-                implies(x / (x + y) < psi, z / (z + y) < psi),
-            ),
-        )
+    p.say("With Z the mass before, the system now weighs psi Z and the adversary (1 - share) Z: divide by Z.")
+    mass = p.have(both(boosted.eq(psi * Z), E_U.eq((1 - share) * Z)), [raised, masses, part])
+    whole = p.have(both(Z > 0, share <= 1), [masses])
+    z, c = real("z"), real("c")
+    dividing = p.kernel.arithmetic(
+        implies(both(z > 0, psi > 0, c <= 1), (psi * z / (psi * z + (1 - c) * z)).eq(psi / (1 + psi - c)))
     )
+    here = p.kernel.instantiate(dividing, {z: Z, c: share})
+    joined = p.have((boosted + E_U).eq(psi * Z + (1 - share) * Z), [mass])
     after = p.have(
-        both(
-            boosted / (boosted + E_U) > psi / (1 + psi),
-            (boosted / (boosted + E_U)).eq(psi / (1 + psi - share)),
-            implies(share < psi, boosted / (boosted + E_U) < psi),
-        ),
-        [p.kernel.instantiate(steering, {x: E_S, y: E_U, z: boosted}), mass, masses, wanted],
+        (boosted / (boosted + E_U)).eq(psi / (1 + psi - share)),
+        [
+            here,
+            whole,
+            wanted,
+            joined,
+            mass,
+            p.kernel.equal(boosted + E_U, psi * Z + (1 - share) * Z, lambda t: boosted / t),
+            p.kernel.equal(boosted, psi * Z, lambda t: t / (psi * Z + (1 - share) * Z)),
+        ],
+    )
+    above = p.kernel.arithmetic(implies(both(psi > 0, c > 0, c <= 1), psi / (1 + psi - c) > psi / (1 + psi)))
+    below = p.kernel.arithmetic(implies(both(psi > 0, c <= 1, c < psi), psi / (1 + psi - c) < psi))
+    bounds = p.have(
+        both(psi / (1 + psi - share) > psi / (1 + psi), implies(share < psi, psi / (1 + psi - share) < psi)),
+        [p.kernel.instantiate(above, {c: share}), p.kernel.instantiate(below, {c: share}), wanted, part, whole],
     )
 
     p.say("Where the share is at least psi already it is left alone, above psi / (1 + psi).")
     less = p.have(psi / (1 + psi) < psi, [wanted])
-    p.conclude([after, less])
+    p.conclude([after, bounds, less])
 
 
 if __name__ == "__main__":

@@ -465,6 +465,8 @@ def odds_outgrown(
 
     values = {_n: k, _m: m, d: ratio, q: gained, r: left, e: eps}
     return kernel.instantiate(_once(kernel, "odds_outgrown", prove), values)
+
+
 def exp_difference(kernel: Kernel, x: Numeric, y: Numeric) -> Fact:
     """e^(x - y) e^y = e^x."""
     difference = term(x) - y
