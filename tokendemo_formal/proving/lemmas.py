@@ -16,6 +16,7 @@ from tokendemo_formal.logic.terms import (
     each,
     exp,
     function,
+    iff,
     implies,
     indices,
     ite,
@@ -216,8 +217,6 @@ def not_each(kernel: Kernel, n: Numeric, body: Callable[..., Term]) -> Fact:
     double = for_each(kernel, n, lambda i: body(i), [kernel.assume(each(n, lambda i: negation(negation(body(i)))))])
     back = for_each(kernel, n, lambda i: negation(negation(body(i))), [kernel.assume(each(n, body))])
     facts = [inner] + [kernel.discharge(f, next(iter(f.hypotheses))) for f in (double, back)]
-    from tokendemo_formal.logic.terms import iff
-
     return kernel.arithmetic(iff(negation(each(n, body)), some(n, lambda i: negation(body(i)))), facts)
 
 
@@ -381,6 +380,91 @@ def mass_positive(kernel: Kernel, n: Numeric, scores: Terms) -> Fact:
     mass = total(n, lambda i: exp(scores(i)))
     lemma = sum_positive(kernel, n, lambda i: exp(scores(i)))
     return kernel.arithmetic(both(mass >= 0, implies(term(n) > 0, mass > 0)), [positive, lemma])
+
+
+def mass_at_most(kernel: Kernel, n: Numeric, scores: Terms, c: Numeric) -> Fact:
+    """score <= c for each i < n ⇒ Σ_{i<n} e^score <= n e^c."""
+    general = implies(each(_n, lambda i: _f(i) <= _c), total(_n, lambda i: exp(_f(i))) <= _n * exp(_c))
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_increasing", _c, _f(_n))])
+
+    return kernel.instantiate(_once(kernel, "mass_at_most", prove), {_n: n, _c: c}, {_f: scores})
+
+
+def mass_at_least(kernel: Kernel, n: Numeric, scores: Terms, c: Numeric) -> Fact:
+    """score >= c for each i < n ⇒ Σ_{i<n} e^score >= n e^c."""
+    general = implies(each(_n, lambda i: _c <= _f(i)), _n * exp(_c) <= total(_n, lambda i: exp(_f(i))))
+
+    def prove() -> Fact:
+        return by_induction(kernel, _n, general, step=[kernel.axiom("exp_increasing", _f(_n), _c)])
+
+    return kernel.instantiate(_once(kernel, "mass_at_least", prove), {_n: n, _c: c}, {_f: scores})
+
+
+# Shares
+
+
+def share_at_most(kernel: Kernel, mass: Numeric, others: Numeric, eps: Numeric) -> Fact:
+    """x >= 0, y > 0 and x (1 - eps) <= eps y ⇒ x / (x + y) <= eps."""
+    x, y, e = (real(name) for name in ("x", "y", "e"))
+    general = implies(both(x >= 0, y > 0, x * (1 - e) <= e * y), x / (x + y) <= e)
+    fact = _once(kernel, "share_at_most", lambda: kernel.arithmetic(general))
+    return kernel.instantiate(fact, {x: mass, y: others, e: eps})
+
+
+def share_at_least(kernel: Kernel, mass: Numeric, others: Numeric, eps: Numeric) -> Fact:
+    """x + y > 0 and y (1 - eps) <= eps x ⇒ x / (x + y) >= 1 - eps."""
+    x, y, e = (real(name) for name in ("x", "y", "e"))
+    general = implies(both(x + y > 0, y * (1 - e) <= e * x), 1 - e <= x / (x + y))
+    fact = _once(kernel, "share_at_least", lambda: kernel.arithmetic(general))
+    return kernel.instantiate(fact, {x: mass, y: others, e: eps})
+
+
+def scaled(kernel: Kernel, c: Numeric, a: Numeric, b: Numeric) -> Fact:
+    """c > 0 ⇒ (a <= b ⇔ c a <= c b), and c >= 0 and a <= b ⇒ c a <= c b."""
+    x, y, z = (real(name) for name in ("x", "y", "z"))
+    less, more = x <= y, z * x <= z * y
+    general = both(implies(z > 0, iff(less, more)), implies(both(z >= 0, less), more))
+    return kernel.instantiate(_once(kernel, "scaled", lambda: kernel.arithmetic(general)), {x: a, y: b, z: c})
+
+
+def odds_outgrown(
+    kernel: Kernel, k: Numeric, m: Numeric, ratio: Numeric, gained: Numeric, left: Numeric, eps: Numeric
+) -> Fact:
+    """Where k + m = gained left, k weights of ratio gained against m of 1 lose once left outgrows the odds:
+
+    k (k + 1) ratio (1 - eps) <= eps left ⇒ k ratio gained (1 - eps) <= eps m, and eps >= 0,
+
+    if m >= 1, and ratio, gained and left are positive.
+    """
+    d, q, r, e, a = (real(name) for name in ("d", "q", "r", "e", "a"))
+    length = (_n + _m).eq(q * r)
+    odds = _n * (_n + 1) * d * (1 - e) <= e * r
+    bound = _n * d * q * (1 - e) <= e * _m
+
+    def prove() -> Fact:
+        one, positive = kernel.assume(_m >= 1), kernel.assume(both(d > 0, q > 0, r > 0))
+        # a negative eps would make the odds' left side at least 0 and the right side less
+        general = kernel.arithmetic(implies(both(a >= 0, r > 0, a * (1 - e) <= e * r), e >= 0))
+        odd = kernel.arithmetic(_n * (_n + 1) * d >= 0, [positive])
+        sign = kernel.arithmetic(
+            e >= 0, [kernel.instantiate(general, {a: _n * (_n + 1) * d}), odd, positive, kernel.assume(odds)]
+        )
+        # the odds times gained, with gained left = k + m <= (k + 1) m, and k + 1 cancelled
+        most = kernel.arithmetic(q * r <= (_n + 1) * _m, [kernel.assume(length), one])
+        times = scaled(kernel, q, _n * (_n + 1) * d * (1 - e), e * r)
+        longer = scaled(kernel, e, q * r, (_n + 1) * _m)
+        cancel = scaled(kernel, _n + 1, _n * d * q * (1 - e), e * _m)
+        fact = kernel.arithmetic(
+            both(bound, e >= 0), [times, longer, cancel, most, sign, positive, kernel.assume(odds)]
+        )
+        for premise in (odds, length, positive.conclusion, one.conclusion):
+            fact = kernel.discharge(fact, premise)
+        return fact
+
+    values = {_n: k, _m: m, d: ratio, q: gained, r: left, e: eps}
+    return kernel.instantiate(_once(kernel, "odds_outgrown", prove), values)
 
 
 def exp_difference(kernel: Kernel, x: Numeric, y: Numeric) -> Fact:

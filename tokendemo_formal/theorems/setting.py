@@ -7,7 +7,8 @@ come on top.
 
     weight of token i = e^{s_i} / Z,   Z = E_S + E_U,   f = (N_S + N_U) / Z,   share M_S = E_S / Z
 
-f is the safety margin: safe iff f >= tau, overridden iff f < tau.
+f is the safety margin: safe iff f >= tau, overridden iff f < tau. Of several heads h = 0 … H - 1 each has scores
+sh_S[h, i], sh_U[h, j] and readouts ah_S[h, i], ah_U[h, j] of its own, and f is the sum of the heads' margins.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ s_V = function("s_V")
 a_S = function("a_S")
 a_U = function("a_U")
 a_V = function("a_V")
+
+sh_S = function("sh_S", 2, "s^{S}")
+sh_U = function("sh_U", 2, "s^{U}")
+ah_S = function("ah_S", 2, "a^{S}")
+ah_U = function("ah_U", 2, "a^{U}")
 
 lo = real("lo")
 hi = real("hi")
