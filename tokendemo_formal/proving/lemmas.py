@@ -12,6 +12,7 @@ from typing import TypeAlias
 from tokendemo_formal.logic.terms import (
     Numeric,
     Term,
+    between,
     both,
     each,
     exp,
@@ -21,6 +22,7 @@ from tokendemo_formal.logic.terms import (
     negation,
     real,
     some,
+    sqrt,
     term,
     total,
 )
@@ -305,3 +307,69 @@ def sum_square(kernel: Kernel, n: Numeric, f: Terms, g: Terms, c: Numeric) -> Fa
         + _c * _c * total(_n, lambda i: _g(i) * _g(i))
     )
     return kernel.instantiate(_by_induction(kernel, "sum_square", general), {_n: n, _c: c}, {_f: f, _g: g})
+
+
+def sum_of_squares(kernel: Kernel, n: Numeric, f: Terms) -> Fact:
+    """Σ f² >= 0."""
+    general = total(_n, lambda i: _f(i) * _f(i)) >= 0
+    return kernel.instantiate(_by_induction(kernel, "sum_of_squares", general), {_n: n}, {_f: f})
+
+
+def cauchy_schwarz(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
+    """(Σ f g)² <= Σ f² Σ g², and both factors are nonnegative."""
+    p = total(_n, lambda i: _f(i) * _g(i))
+    a, b = total(_n, lambda i: _f(i) * _f(i)), total(_n, lambda i: _g(i) * _g(i))
+
+    def prove() -> Fact:
+        # Σ (f - c g)² >= 0 for every c; the discriminant of a square that is never negative is not positive
+        squares = sum_of_squares(kernel, _n, lambda i: _f(i) - _c * _g(i))
+        expanded = sum_square(kernel, _n, _f, _g, _c)
+        parabola = kernel.arithmetic(a - 2 * _c * p + _c * _c * b >= 0, [squares, expanded])
+        signs = [sum_of_squares(kernel, _n, _f), sum_of_squares(kernel, _n, _g)]
+        # where b > 0 the least value, at c = p / b, is a - p² / b; where b = 0 and p is not, c = (a + 1) / 2 p gives -1
+        least = kernel.instantiate(parabola, {_c: p / b})
+        flat = kernel.instantiate(parabola, {_c: (a + 1) / (2 * p)})
+        return kernel.arithmetic(both(p * p <= a * b, a >= 0, b >= 0), [*signs, least, flat])
+
+    return kernel.instantiate(_once(kernel, "cauchy_schwarz", prove), {_n: n}, {_f: f, _g: g})
+
+
+def sum_between(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
+    """-g(i) <= f(i) <= g(i) for each i < n ⇒ -Σ g <= Σ f <= Σ g."""
+    x, y = total(_n, lambda i: _f(i)), total(_n, lambda i: _g(i))
+    general = implies(each(_n, lambda i: between(-_g(i), _f(i), _g(i))), between(-y, x, y))
+    return kernel.instantiate(_by_induction(kernel, "sum_between", general), {_n: n}, {_f: f, _g: g})
+
+
+def normed_square_sum(kernel: Kernel, n: Numeric, f: Terms, c: Numeric) -> Fact:
+    """c > 0 ⇒ Σ (f(i) / √(Σ f² / n + c))² <= n."""
+    square = total(_n, lambda i: _f(i) * _f(i))
+    root = sqrt(square / _n + _c)
+
+    def normed(n: Numeric) -> Term:
+        return total(n, lambda i: _f(i) / root * (_f(i) / root))
+
+    def prove() -> Fact:
+        some_terms, positive = kernel.assume(_n > 0), kernel.assume(_c > 0)
+        nonnegative = kernel.arithmetic(square >= 0, [sum_of_squares(kernel, _n, _f)])
+        mean = kernel.arithmetic(square / _n >= 0, [nonnegative, some_terms])
+        rooted = kernel.arithmetic(
+            both(root > 0, (root * root).eq(square / _n + _c)),
+            [mean, positive, kernel.axiom("sqrt_squared", square / _n + _c)],
+        )
+        divided = equal_sums(
+            kernel,
+            _n,
+            lambda i: _f(i) / root * (_f(i) / root),
+            lambda i: 1 / (root * root) * (_f(i) * _f(i)),
+            [rooted],
+        )
+        scaled = sum_scaled(kernel, _n, 1 / (root * root), lambda i: _f(i) * _f(i))
+        quotient = kernel.arithmetic(square / (root * root) <= _n, [nonnegative, some_terms, positive, rooted])
+        long = kernel.arithmetic(normed(_n) <= _n, [divided, scaled, quotient, rooted])
+        none = [kernel.equal(_n, 0, normed), kernel.empty(normed(0))]
+        for hypothesis in (some_terms, positive):
+            long = kernel.discharge(long, hypothesis.conclusion)
+        return kernel.arithmetic(implies(_c > 0, normed(_n) <= _n), [long, *none])
+
+    return kernel.instantiate(_once(kernel, "normed_square_sum", prove), {_n: n, _c: c}, {_f: f})
