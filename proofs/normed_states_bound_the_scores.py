@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from tokendemo_formal.logic.terms import Function, Term, Variable, absolute, between, both, implies, real, sqrt, total
+from tokendemo_formal.logic.terms import Function, Term, Variable, absolute, between, both, implies, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import cauchy_schwarz, sum_between
-from tokendemo_formal.theorems.norms import W_K, W_Q, b_K, b_Q, d, d_head, row, row_bound, scale, square_sum, u, v
+from tokendemo_formal.proving.lemmas import affine_within, sum_between
+from tokendemo_formal.theorems.norms import W_K, W_Q, b_K, b_Q, d, d_head, row, row_bound, scale, u, v
 
 
 def prove(p: Proof) -> None:
     kernel = p.kernel
-    a, b, r, s, n, w, t, z = (real(name) for name in ("a", "b", "r", "s", "n", "w", "t", "z"))
+    a, b, r, s, z = (real(name) for name in ("a", "b", "r", "s", "z"))
 
     p.say("A coordinate of the query is an inner product plus a bias. Cauchy-Schwarz bounds it by the lengths.")
-    root = p.have(
-        implies(
-            both(a * a <= w * s, s <= n, w >= 0, both(r >= 0, (r * r).eq(n)), both(t >= 0, (t * t).eq(w))),
-            between(-(r * t + absolute(b)), a + b, r * t + absolute(b)),
-        ),
-        because="a^2 <= n w gives |a| <= √n √w",
-    )
 
     def coordinate(weights: Function, bias: Function, state: Function, e: Variable, short: Fact) -> Fact:
-        inner = total(d, lambda c: weights(e, c) * state(c))
-        square = total(d, lambda c: weights(e, c) * weights(e, c))
-        values = {a: inner, b: bias(e), w: square, s: square_sum(state), n: d, r: sqrt(d), t: sqrt(square)}
         bound = row_bound(weights, bias, e)
-        return kernel.arithmetic(
-            between(-bound, row(weights, bias, state, e), bound),
-            [
-                kernel.instantiate(root, values),
-                cauchy_schwarz(kernel, d, lambda c: weights(e, c), lambda c: state(c)),
-                short,
-                kernel.axiom("sqrt_squared", d),
-                kernel.axiom("sqrt_squared", square),
-            ],
-        )
+        within = affine_within(kernel, d, lambda c: weights(e, c), lambda c: state(c), bias(e))
+        return kernel.arithmetic(between(-bound, row(weights, bias, state, e), bound), [short, within])
 
     product = p.have(
         implies(both(between(-r, a, r), between(-s, b, s)), between(-(r * s), a * b, r * s)),

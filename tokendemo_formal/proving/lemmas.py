@@ -12,6 +12,7 @@ from typing import TypeAlias
 from tokendemo_formal.logic.terms import (
     Numeric,
     Term,
+    absolute,
     between,
     both,
     each,
@@ -562,3 +563,20 @@ def steps_differ(kernel: Kernel, n: Numeric, z: Numeric, y: Numeric) -> Fact:
         return kernel.arithmetic(goal, [ordered(_b, _c), ordered(_c, _b)])
 
     return kernel.instantiate(_once(kernel, "steps_differ", prove), {_n: n, _b: z, _c: y})
+
+
+def affine_within(kernel: Kernel, n: Numeric, f: Terms, g: Terms, b: Numeric) -> Fact:
+    """Σ g² <= n ⇒ |Σ f g + b| <= √n √(Σ f²) + |b|, as two inequalities."""
+    p, a = total(_n, lambda i: _f(i) * _g(i)), total(_n, lambda i: _f(i) * _f(i))
+    short = total(_n, lambda i: _g(i) * _g(i)) <= _n
+    bound = sqrt(_n) * sqrt(a) + absolute(_b)
+
+    def prove() -> Fact:
+        square = kernel.arithmetic(implies(short, both(p * p <= a * _n, a >= 0)), [cauchy_schwarz(kernel, _n, _f, _g)])
+        roots = [kernel.axiom("sqrt_squared", _n), kernel.axiom("sqrt_squared", a)]
+        inner = kernel.arithmetic(
+            implies(short, between(-(sqrt(_n) * sqrt(a)), p, sqrt(_n) * sqrt(a))), [square, *roots]
+        )
+        return kernel.arithmetic(implies(short, between(-bound, p + _b, bound)), [inner])
+
+    return kernel.instantiate(_once(kernel, "affine_within", prove), {_n: n, _b: b}, {_f: f, _g: g})

@@ -16,12 +16,15 @@ from tokendemo_formal.logic.terms import (
     Term,
     absolute,
     both,
+    cos,
     each,
     exp,
     function,
     natural,
     real,
+    sin,
     sqrt,
+    term,
     total,
 )
 from tokendemo_formal.logic.values import Instance
@@ -36,6 +39,7 @@ u, v = function("u"), function("v")
 x, y = function("x"), function("y")
 x_S, x_U = function("x_S", 2), function("x_U", 2)
 g_Q, g_K = function("g_Q"), function("g_K")
+phi, planes = function("phi"), natural("planes")
 delta = real("delta")
 gain = real("G")
 
@@ -174,8 +178,55 @@ RMSNORM_BOUNDS_THE_SCORES = Theorem(
     uses=("normed_states_bound_the_scores",),
     why="What LayerNorm does for GPT-2, RMSNorm does for Llama.",
     idea="RMSNorm's output has a squared length below d, whatever comes in.",
-    limits="Rotary positions turn query and key and keep the lengths of their planes: the bound then has to be taken "
-    "plane by plane. Other biases of positions come on top.",
+    limits="Rotary positions come after the norm: with them see normed_states_bound_rotary_scores.",
+)
+
+
+def plane_bound(weights: Function, bias: Function, i: Numeric) -> Term:
+    """The most that coordinates 2 i and 2 i + 1 of a query or key can be together, as a length."""
+    first, second = row_bound(weights, bias, 2 * term(i)), row_bound(weights, bias, 2 * term(i) + 1)
+    return sqrt(first * first + second * second)
+
+
+def plane_score(query: State, key: State, i: Numeric) -> Term:
+    """The inner product in plane i, coordinates 2 i and 2 i + 1, after the key is turned by phi[i] against the "
+    "query."""
+    first, second = 2 * term(i), 2 * term(i) + 1
+    q_1, q_2 = row(W_Q, b_Q, query, first), row(W_Q, b_Q, query, second)
+    k_1, k_2 = row(W_K, b_K, key, first), row(W_K, b_K, key, second)
+    return (q_1 * k_1 + q_2 * k_2) * cos(phi(i)) + (q_1 * k_2 - q_2 * k_1) * sin(phi(i))
+
+
+ROTARY_BOUND = absolute(scale) * total(planes, lambda i: plane_bound(W_Q, b_Q, i) * plane_bound(W_K, b_K, i))
+
+_PLANE = Instance({**_HEAD, "planes": 1, "u": [1, 1, -1, 1], "v": [1, 0, 1, 0], "phi": [0]}, "one plane, not turned")
+_TURNED = Instance(
+    {**_MET, "W_Q": [[1, 1, 1, 1], [0] * 4], "b_Q": [2, 0], "W_K": [[1, -1, 1, -1], [0] * 4], "b_K": [-1, 0],
+     "planes": 1, "u": [1, 1, 1, 1], "v": [-1, 1, -1, 1], "phi": [0]},
+    "met: states along the weights, not turned",
+)  # fmt: skip
+
+NORMED_STATES_BOUND_ROTARY_SCORES = Theorem(
+    name="normed_states_bound_rotary_scores",
+    entry=35,
+    claims=("C4", "C5"),
+    sentence="With rotary positions, too, a head that reads states of a squared length of at most d has scores bounded "
+    "by a number that its weights determine, at any distance.",
+    assumptions={
+        "the query's state is short": square_sum(u) <= d,
+        "the key's state is short": square_sum(v) <= d,
+    },
+    conclusion=absolute(scale * total(planes, lambda i: plane_score(u, v, i))) <= ROTARY_BOUND,
+    about=("W_Q", "W_K", "u", "v", "phi"),
+    witness=_PLANE,
+    sharp={
+        "the query's state is short": _TURNED.but("a query state of length 200", u=[100] * 4),
+        "the key's state is short": _TURNED.but("a key state of length 200", v=[-100, 100, -100, 100]),
+    },
+    probes=(_TURNED,),
+    why="RMSNorm with rotary positions is how Llama reads: the bound holds wherever the tokens stand.",
+    idea="Turning a plane keeps lengths, so in each plane the inner product is at most the product of the lengths.",
+    limits="Coordinates are paired as neighbours; other pairings are the same after renaming.",
 )
 
 
@@ -282,6 +333,7 @@ THEOREMS = (
     NORMED_STATES_BOUND_THE_SCORES,
     LAYERNORM_BOUNDS_THE_SCORES,
     RMSNORM_BOUNDS_THE_SCORES,
+    NORMED_STATES_BOUND_ROTARY_SCORES,
     QK_NORM_BOUNDS_THE_SCORES,
     LAYERNORM_BOUNDS_THE_SHARE,
 )
