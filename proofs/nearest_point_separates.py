@@ -31,12 +31,10 @@ def prove(p: Proof) -> None:
         return [positive, small, none, parabola, shifted]
 
     p.say("And (u - p)·u - (u - p)·key = |u - p|^2 - P.")
+    along_u = total(d, lambda c: (u(c) - point(c)) * u(c))
     ahead_of_all = p.each(
         k,
-        lambda i: (
-            total(d, lambda c: (u(c) - point(c)) * k_S(i, c)) + SQUARE / 2
-            <= total(d, lambda c: (u(c) - point(c)) * u(c))
-        ),
+        lambda i: total(d, lambda c: (u(c) - point(c)) * k_S(i, c)) + SQUARE / 2 <= along_u,
         ahead,
         "so u is ahead by half the square",
     )

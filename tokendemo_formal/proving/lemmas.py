@@ -12,8 +12,11 @@ from typing import TypeAlias
 from tokendemo_formal.logic.terms import (
     Numeric,
     Term,
+    absolute,
+    between,
     both,
     each,
+    either,
     exp,
     function,
     iff,
@@ -21,10 +24,12 @@ from tokendemo_formal.logic.terms import (
     indices,
     ite,
     larger,
+    ite,
     natural,
     negation,
     real,
     some,
+    sqrt,
     term,
     total,
 )
@@ -817,3 +822,271 @@ def cauchy_schwarz(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
         return by_induction(kernel, _n, general, step=[step])
 
     return kernel.instantiate(_once(kernel, "cauchy_schwarz", prove), {_n: n}, {_f: f, _g: g})
+def sum_of_squares(kernel: Kernel, n: Numeric, f: Terms) -> Fact:
+    """Σ f² >= 0."""
+    general = total(_n, lambda i: _f(i) * _f(i)) >= 0
+    return kernel.instantiate(_by_induction(kernel, "sum_of_squares", general), {_n: n}, {_f: f})
+
+
+def cauchy_schwarz(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
+    """(Σ f g)² <= Σ f² Σ g², and both factors are nonnegative."""
+    p = total(_n, lambda i: _f(i) * _g(i))
+    a, b = total(_n, lambda i: _f(i) * _f(i)), total(_n, lambda i: _g(i) * _g(i))
+
+    def prove() -> Fact:
+        # Σ (f - c g)² >= 0 for every c; the discriminant of a square that is never negative is not positive
+        squares = sum_of_squares(kernel, _n, lambda i: _f(i) - _c * _g(i))
+        expanded = sum_square(kernel, _n, _f, _g, _c)
+        parabola = kernel.arithmetic(a - 2 * _c * p + _c * _c * b >= 0, [squares, expanded])
+        signs = [sum_of_squares(kernel, _n, _f), sum_of_squares(kernel, _n, _g)]
+        # where b > 0 the least value, at c = p / b, is a - p² / b; where b = 0 and p is not, c = (a + 1) / 2 p gives -1
+        least = kernel.instantiate(parabola, {_c: p / b})
+        flat = kernel.instantiate(parabola, {_c: (a + 1) / (2 * p)})
+        return kernel.arithmetic(both(p * p <= a * b, a >= 0, b >= 0), [*signs, least, flat])
+
+    return kernel.instantiate(_once(kernel, "cauchy_schwarz", prove), {_n: n}, {_f: f, _g: g})
+
+
+def sum_between(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
+    """-g(i) <= f(i) <= g(i) for each i < n ⇒ -Σ g <= Σ f <= Σ g."""
+    x, y = total(_n, lambda i: _f(i)), total(_n, lambda i: _g(i))
+    general = implies(each(_n, lambda i: between(-_g(i), _f(i), _g(i))), between(-y, x, y))
+    return kernel.instantiate(_by_induction(kernel, "sum_between", general), {_n: n}, {_f: f, _g: g})
+
+
+def normed_square_sum(kernel: Kernel, n: Numeric, f: Terms, c: Numeric) -> Fact:
+    """c > 0 ⇒ Σ (f(i) / √(Σ f² / n + c))² <= n."""
+    square = total(_n, lambda i: _f(i) * _f(i))
+    root = sqrt(square / _n + _c)
+
+    def normed(n: Numeric) -> Term:
+        return total(n, lambda i: _f(i) / root * (_f(i) / root))
+
+    def prove() -> Fact:
+        some_terms, positive = kernel.assume(_n > 0), kernel.assume(_c > 0)
+        nonnegative = kernel.arithmetic(square >= 0, [sum_of_squares(kernel, _n, _f)])
+        mean = kernel.arithmetic(square / _n >= 0, [nonnegative, some_terms])
+        rooted = kernel.arithmetic(
+            both(root > 0, (root * root).eq(square / _n + _c)),
+            [mean, positive, kernel.axiom("sqrt_squared", square / _n + _c)],
+        )
+        divided = equal_sums(
+            kernel,
+            _n,
+            lambda i: _f(i) / root * (_f(i) / root),
+            lambda i: 1 / (root * root) * (_f(i) * _f(i)),
+            [rooted],
+        )
+        scaled = sum_scaled(kernel, _n, 1 / (root * root), lambda i: _f(i) * _f(i))
+        quotient = kernel.arithmetic(square / (root * root) <= _n, [nonnegative, some_terms, positive, rooted])
+        long = kernel.arithmetic(normed(_n) <= _n, [divided, scaled, quotient, rooted])
+        none = [kernel.equal(_n, 0, normed), kernel.empty(normed(0))]
+        for hypothesis in (some_terms, positive):
+            long = kernel.discharge(long, hypothesis.conclusion)
+        return kernel.arithmetic(implies(_c > 0, normed(_n) <= _n), [long, *none])
+
+    return kernel.instantiate(_once(kernel, "normed_square_sum", prove), {_n: n, _c: c}, {_f: f})
+
+
+def cell(kernel: Kernel, n: Numeric, c: Numeric) -> Fact:
+    """0 <= c < n ⇒ some i < n has i <= c < i + 1."""
+
+    def found(n: Numeric) -> Term:
+        return some(n, lambda i: both(i <= _c, _c < i + 1))
+
+    def prove() -> Fact:
+        general = implies(both(_c >= 0, _c < _n), found(_n))
+        base = kernel.arithmetic(implies(both(_c >= 0, _c < 0), found(0)))
+        in_last = kernel.assume(both(_n <= _c, _c < _n + 1))
+        placed = kernel.arithmetic(both(_n < _n + 1, both(_n <= _c, _c < _n + 1)), [in_last])
+        new = kernel.discharge(kernel.exhibit(placed, found(_n + 1), _n), in_last.conclusion)
+        step = kernel.arithmetic(
+            implies(both(_c >= 0, _c < _n + 1), found(_n + 1)),
+            [kernel.assume(general), new, kernel.last(found(_n + 1))],
+        )
+        return kernel.induction(_n, general, base, step)
+
+    return kernel.instantiate(_once(kernel, "cell", prove), {_n: n, _c: c})
+
+
+def crowded(kernel: Kernel, n: Numeric, m: Numeric, f: Terms) -> Fact:
+    """0 <= f(i) < m for each i < n, and m < n ⇒ some i < n and j < i have |f(i) - f(j)| < 1 (pigeonhole)."""
+    b = natural("b")
+
+    def inside(i: Numeric, b: Numeric) -> Term:
+        return both(term(b) <= _f(i), _f(i) < term(b) + 1)
+
+    def count(n: Numeric, b: Numeric) -> Term:
+        return total(n, lambda i: ite(inside(i, b), 1, 0))
+
+    def one(n: Numeric) -> Term:
+        return some(n, lambda i: inside(i, b))
+
+    def two(n: Numeric) -> Term:
+        return some(n, lambda i: both(inside(i, b), one(i)))
+
+    def near(n: Numeric) -> Term:
+        return some(n, lambda i: some(i, lambda j: both(_f(i) - _f(j) < 1, _f(j) - _f(i) < 1)))
+
+    def shared() -> Fact:
+        """More than one element in the cell b ⇒ two near elements."""
+        i, j = natural("i"), natural("j")
+        at_least_one = by_induction(kernel, _n, implies(count(_n, b) > 0, one(_n)), step=[_last_one()])
+        both_in = kernel.assume(both(inside(_n, b), one(_n)))
+        pair = kernel.arithmetic(both(_n < _n + 1, both_in.conclusion), [both_in])
+        new = kernel.discharge(kernel.exhibit(pair, two(_n + 1), _n), both_in.conclusion)
+        at_least_two = by_induction(kernel, _n, implies(count(_n, b) > 1, two(_n)), base=[], step=[at_least_one, new])
+        first = kernel.assume(both(inside(i, b), one(i)))
+        second, below_i, below_n = kernel.assume(inside(j, b)), kernel.assume(j < i), kernel.assume(i < _n)
+        inner = some(i, lambda j: both(_f(i) - _f(j) < 1, _f(j) - _f(i) < 1))
+        close = kernel.arithmetic(both(j < i, both(_f(i) - _f(j) < 1, _f(j) - _f(i) < 1)), [first, second, below_i])
+        some_j = kernel.choose(kernel.arithmetic(one(i), [first]), j, kernel.exhibit(close, inner, j))
+        some_i = kernel.exhibit(kernel.arithmetic(both(i < _n, inner), [some_j, below_n]), near(_n), i)
+        found = kernel.choose(kernel.assume(two(_n)), i, some_i)
+        return kernel.arithmetic(implies(count(_n, b) > 1, near(_n)), [at_least_two, kernel.discharge(found, two(_n))])
+
+    def _last_one() -> Fact:
+        here = kernel.assume(inside(_n, b))
+        return kernel.discharge(
+            kernel.exhibit(kernel.arithmetic(both(_n < _n + 1, here.conclusion), [here]), one(_n + 1), _n),
+            here.conclusion,
+        )
+
+    def prove() -> Fact:
+        bounded = kernel.assume(each(_n, lambda i: both(_f(i) >= 0, _f(i) < _m)))
+        fewer = kernel.assume(_m < _n)
+
+        def row(i: Numeric) -> Term:
+            return total(_m, lambda b: ite(inside(i, b), 1, 0))
+
+        def counted(i: Numeric) -> list[Fact]:
+            signs = for_each(kernel, _m, lambda b: ite(inside(i, b), 1, 0) >= 0)
+            member = sum_member(kernel, _m, lambda b: ite(inside(i, b), 1, 0), b)
+            has = kernel.arithmetic(row(i) >= 1, [signs, member, kernel.assume(b < _m), kernel.assume(inside(i, b))])
+            placed = kernel.arithmetic(
+                some(_m, lambda b: inside(i, b)),
+                [cell(kernel, _m, _f(i)), kernel.at(bounded, i), kernel.assume(term(i) < _n)],
+            )
+            return [kernel.choose(placed, b, has)]
+
+        rows = for_each(kernel, _n, lambda i: row(i) >= 1, counted)
+        all_rows = kernel.arithmetic(total(_n, lambda i: row(i)) >= _n, [rows, sum_at_least(kernel, _n, row, 1)])
+        swapped = sum_swapped(kernel, _n, _m, lambda i, b: ite(inside(i, b), 1, 0))
+        # were there at most one element in each cell, there would be at most m
+        alone = shared()
+        lonely = kernel.assume(negation(near(_n)))
+        at_most_one = for_each(
+            kernel, _m, lambda b_: count(_n, b_) <= 1, lambda b_: [lonely, kernel.instantiate(alone, {b: b_})]
+        )
+        contradiction = kernel.arithmetic(
+            near(_n),
+            [all_rows, swapped, at_most_one, sum_at_most(kernel, _m, lambda b: count(_n, b), 1), fewer, lonely],
+        )
+        result = kernel.arithmetic(near(_n), [kernel.discharge(contradiction, lonely.conclusion)])
+        for hypothesis in (fewer, bounded):
+            result = kernel.discharge(result, hypothesis.conclusion)
+        return result
+
+    return kernel.instantiate(_once(kernel, "crowded", prove), {_n: n, _m: m}, {_f: f})
+
+
+def difference(kernel: Kernel, m: Numeric, n: Numeric) -> Fact:
+    """m < n ⇒ some i < n has m + i + 1 = n."""
+
+    def found(n: Numeric) -> Term:
+        return some(n, lambda i: (_m + i + 1).eq(n))
+
+    def prove() -> Fact:
+        general = implies(_m < _n, found(_n))
+        i = natural("i")
+        base = kernel.arithmetic(implies(_m < 0, found(0)))
+        below, here = kernel.assume(i < _n), kernel.assume((_m + i + 1).eq(_n))
+        further = kernel.arithmetic(both(i + 1 < _n + 1, (_m + (i + 1) + 1).eq(_n + 1)), [below, here])
+        later = kernel.choose(kernel.assume(found(_n)), i, kernel.exhibit(further, found(_n + 1), i + 1))
+        equal = kernel.assume(_m.eq(_n))
+        first = kernel.exhibit(
+            kernel.arithmetic(both(term(0) < _n + 1, (_m + 0 + 1).eq(_n + 1)), [equal]), found(_n + 1), 0
+        )
+        step = kernel.arithmetic(
+            implies(_m < _n + 1, found(_n + 1)),
+            [
+                kernel.assume(general),
+                kernel.discharge(later, found(_n)),
+                kernel.discharge(first, equal.conclusion),
+                kernel.discrete(_n, _m),
+            ],
+        )
+        return kernel.induction(_n, general, base, step)
+
+    return kernel.instantiate(_once(kernel, "difference", prove), {_n: n, _m: m})
+
+
+def digits(kernel: Kernel, n: Numeric, f: Terms, c: Numeric) -> Fact:
+    """Numbers f(i), each 0 or of an absolute value between 1 and e^c - 1, as digits to the base e^c.
+
+    |Σ f(i) e^{c i}| <= e^{c n} - 1, and where it is less than 1, each digit is 0.
+    """
+    value = total(_n, lambda i: _f(i) * exp(_c * i))
+
+    def proper(i: Numeric) -> Term:
+        x = _f(i)
+        return both(between(1 - exp(_c), x, exp(_c) - 1), either(x.eq(0), x >= 1, x <= -1))
+
+    general = implies(
+        each(_n, proper),
+        both(
+            between(1 - exp(_c * _n), value, exp(_c * _n) - 1),
+            implies(both(value > -1, value < 1), each(_n, lambda i: _f(i).eq(0))),
+        ),
+    )
+
+    def prove() -> Fact:
+        base = [kernel.axiom("exp_zero"), kernel.identity((_c * 0).eq(0)), kernel.equal(_c * 0, 0, lambda t: exp(t))]
+        step = [exp_of_sum(kernel, _c * (_n + 1), _c * _n, _c), kernel.axiom("exp_positive", _c * _n)]
+        return by_induction(kernel, _n, general, base, step)
+
+    return kernel.instantiate(_once(kernel, "digits", prove), {_n: n, _c: c}, {_f: f})
+
+
+def steps_passed(n: Numeric, z: Numeric) -> Term:
+    """How many of the numbers 2, 4, …, 2 n are at most z."""
+    return total(n, lambda i: ite(2 * (i + 1) <= term(z), 1, 0))
+
+
+def steps_bounds(kernel: Kernel, n: Numeric, z: Numeric) -> Fact:
+    """Of steps x passed by z >= 0: 0 <= x <= n, 2 x <= z, and z < 2 x + 2 or x = n."""
+    x = steps_passed(_n, _c)
+    general = implies(_c >= 0, both(between(0, x, _n), 2 * x <= _c, either(_c < 2 * x + 2, x.eq(_n))))
+    return kernel.instantiate(_by_induction(kernel, "steps_bounds", general), {_n: n, _c: z})
+
+
+def steps_differ(kernel: Kernel, n: Numeric, z: Numeric, y: Numeric) -> Fact:
+    """Steps passed by two numbers are as many, or differ by 1 or more."""
+
+    def ordered(b: Term, c: Term) -> Fact:
+        few, many = steps_passed(_n, b), steps_passed(_n, c)
+        return by_induction(kernel, _n, implies(b <= c, either(few.eq(many), few + 1 <= many)))
+
+    def prove() -> Fact:
+        few, many = steps_passed(_n, _b), steps_passed(_n, _c)
+        goal = either(few.eq(many), few + 1 <= many, many + 1 <= few)
+        return kernel.arithmetic(goal, [ordered(_b, _c), ordered(_c, _b)])
+
+    return kernel.instantiate(_once(kernel, "steps_differ", prove), {_n: n, _b: z, _c: y})
+
+
+def affine_within(kernel: Kernel, n: Numeric, f: Terms, g: Terms, b: Numeric) -> Fact:
+    """Σ g² <= n ⇒ |Σ f g + b| <= √n √(Σ f²) + |b|, as two inequalities."""
+    p, a = total(_n, lambda i: _f(i) * _g(i)), total(_n, lambda i: _f(i) * _f(i))
+    short = total(_n, lambda i: _g(i) * _g(i)) <= _n
+    bound = sqrt(_n) * sqrt(a) + absolute(_b)
+
+    def prove() -> Fact:
+        square = kernel.arithmetic(implies(short, both(p * p <= a * _n, a >= 0)), [cauchy_schwarz(kernel, _n, _f, _g)])
+        roots = [kernel.axiom("sqrt_squared", _n), kernel.axiom("sqrt_squared", a)]
+        inner = kernel.arithmetic(
+            implies(short, between(-(sqrt(_n) * sqrt(a)), p, sqrt(_n) * sqrt(a))), [square, *roots]
+        )
+        return kernel.arithmetic(implies(short, between(-bound, p + _b, bound)), [inner])
+
+    return kernel.instantiate(_once(kernel, "affine_within", prove), {_n: n, _b: b}, {_f: f, _g: g})

@@ -9,10 +9,29 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tokendemo_formal.logic.terms import Numeric, Term, both, each, exp, ite, natural, real, term, total
+import flint
+
+from tokendemo_formal.logic.terms import (
+    Numeric,
+    Term,
+    absolute,
+    both,
+    cos,
+    each,
+    exp,
+    function,
+    ite,
+    log,
+    natural,
+    real,
+    sin,
+    some,
+    term,
+    total,
+)
 from tokendemo_formal.logic.values import Instance
 from tokendemo_formal.numbers.base import Log
-from tokendemo_formal.theorems.setting import E_S, hi, k, lo, m, s_S, s_U, share
+from tokendemo_formal.theorems.setting import E_S, E_U, eps, hi, k, lo, m, s_S, s_U, share
 from tokendemo_formal.theorems.theorem import Theorem
 
 mu = real("mu")
@@ -246,6 +265,110 @@ PINNED_PREFIX_KEEPS_A_SHARE = Theorem(
     limits="A share floor (level L1), no margin. At W = 0 nothing but the prefix is seen.",
 )
 
+d, C, M, T = natural("d"), natural("C"), natural("M"), natural("T")
+t = natural("t")
+alpha, beta, theta = function("alpha"), function("beta"), function("theta")
+
+
+def rotary(distance: Numeric) -> Term:
+    """RoPE's score at a distance: the query's and the key's parts in plane c turn against each other by theta[c].
+
+    alpha[c] is their inner product in the plane, beta[c] their cross product (Su et al., 2021).
+    """
+    return total(d, lambda c: alpha(c) * cos(theta(c) * distance) + beta(c) * sin(theta(c) * distance))
+
+
+CELLS = 2 * log(C + 1)
+"""The logarithm of the number of cells to a plane: a grid of C + 1 steps for its cosine and for its sine."""
+
+_TURNING = Instance(
+    {"d": 1, "C": 8, "M": 81, "T": 3, "eps": Fraction(1, 2), "alpha": [1], "beta": [0], "theta": [1]},
+    "one plane that turns by 1 a position: the score is the cosine of the distance",
+)
+
+ROTARY_DOES_NOT_DECAY = Theorem(
+    name="rotary_does_not_decay",
+    entry=22,
+    claims=("C4",),
+    sentence="RoPE's score comes back as near as one likes to what it is at distance 0: among the first M multiples of "
+    "any distance T, if there are as many as a fine grid has cells.",
+    assumptions={
+        "the grid has a step": C > 0,
+        "the grid is fine": 4 * total(d, lambda c: absolute(alpha(c)) + absolute(beta(c))) <= C * eps,
+        "there are as many multiples as cells": exp(CELLS * d) <= M,
+    },
+    conclusion=some(M, lambda j: absolute(rotary((j + 1) * T) - rotary(0)) <= eps),
+    about=("alpha", "beta", "theta", "T"),
+    witness=_TURNING,
+    sharp={
+        "the grid has a step": _TURNING.but("a score of 0, to be met within -1", C=0, alpha=[0], eps=-1),
+        "the grid is fine": _TURNING.but("within 1/10^9 takes more than 81 multiples", eps=Fraction(1, 10**9)),
+        "there are as many multiples as cells": _TURNING.but("cos 3 is far from 1", M=1),
+    },
+    probes=(
+        _TURNING.but("a score of 0 is met exactly", alpha=[0], eps=0),
+        _TURNING.but("and never missed", alpha=[0], eps=1),
+        _TURNING.but("two planes, and a part out of phase", d=2, C=16, M=83521, T=1, eps=1, alpha=[1, 1], beta=[1, -1],
+                     theta=[1, Fraction(1, 100)]),
+    ),
+    why="A rotary model does not forget what is far away by its positions alone: at infinitely many distances a query "
+    "scores a key as if they stood side by side.",
+    idea="Pigeonhole (Dirichlet, 1842): of M + 1 multiples two turn all planes almost alike, so their difference turns "
+    "them almost not at all.",
+    limits="The distances can be far beyond any context: the number of cells grows exponentially with the planes. Sums "
+    "of many planes do fall off on average over nearby distances.",
+)  # fmt: skip
+
+_ROTARY_MODEL = Instance(
+    {
+        "d": 32,
+        "t": 305,
+        "r": 15,
+        "alpha": lambda c: 1,
+        "beta": lambda c: 0,
+        "theta": lambda c: (flint.arb(10000).log() * flint.arb(-c) / 32).exp(),
+    },
+    "32 planes with the usual frequencies 10000^(-c/32); query and key alike in all of them",
+)
+
+ROTARY_ERODES = Theorem(
+    name="rotary_erodes",
+    entry=22,
+    claims=("C4",),
+    sentence="Under RoPE a key that agrees with the query scores less the further away it is.",
+    assumptions={
+        "query and key agree in every plane": each(d, lambda c: both(alpha(c) > 0, beta(c).eq(0))),
+        "frequencies lie between 0 and 1": each(d, lambda c: both(theta(c) > 0, theta(c) <= 1)),
+        "it moves away": r > 0,
+    },
+    conclusion=rotary(t + r) <= rotary(t),
+    about=("alpha", "beta", "theta"),
+    expected="refuted",
+    witness=_ROTARY_MODEL,
+    refutation=_ROTARY_MODEL,
+    why="That positions erode a prompt's effect is not a law for the models most in use.",
+    idea="Planes turn all the way round at their own pace: at distance 320 many of them are back in phase.",
+    limits="Averaged over a stretch of distances the score of such a pair does fall.",
+)
+
+_ANYWHERE = Instance({"k": 1, "m": 1, "s_S": [0], "s_U": [0]}, "two tokens of equal score")
+
+SHIFT_ERODES_WITHOUT_POSITIONS = Theorem(
+    name="shift_erodes_without_positions",
+    entry=22,
+    claims=("C4",),
+    sentence="Without positions, too, a system in front of the adversary's tokens has less attention than one behind.",
+    assumptions={"there is a token of each": both(k > 0, m > 0)},
+    conclusion=E_S / (E_S + E_U) < E_S / (E_U + E_S),
+    about=("s_S", "s_U"),
+    expected="refuted",
+    witness=_ANYWHERE,
+    refutation=_ANYWHERE,
+    why="Only positions can make order matter.",
+    idea="A sum does not depend on the order of its terms.",
+    limits="The length does matter (dilution).",
+)
+
 THEOREMS = (
     ALIBI_ERODES_A_LEADING_SYSTEM,
     ALIBI_ERODES_A_SYSTEM_THAT_HOLDS_THE_READER,
@@ -253,4 +376,7 @@ THEOREMS = (
     POSITION_ONLY_ERODES,
     EVICTION,
     PINNED_PREFIX_KEEPS_A_SHARE,
+    ROTARY_DOES_NOT_DECAY,
+    ROTARY_ERODES,
+    SHIFT_ERODES_WITHOUT_POSITIONS,
 )
