@@ -46,12 +46,13 @@ def table(results: Sequence[Result], seconds: float) -> str:
 def _row(of: Theorem, result: Result, width: int) -> list[str]:
     mark = " " if settled(result) else "!"
     head = f"{mark} {of.name:<{width}}  {result.verdict:<7}  {result.status.value:<22}  {result.seconds:5.2f} s  "
-    told = "; ".join(assumptions(of, result)) or "–"
+    space = " " * len(head)
+    lines = textwrap.wrap("; ".join(assumptions(of, result)) or "–", max(_WIDTH - len(head), 40))
+    lines = [head + lines[0], *(space + line for line in lines[1:])]
     if result.problem:
-        told = f"{told}. {' '.join(result.problem.split())}"
-    return textwrap.wrap(
-        told, max(_WIDTH, len(head) + 40), initial_indent=head, subsequent_indent=" " * len(head), max_lines=6
-    )
+        lines.append(textwrap.fill(f"problem: {' '.join(result.problem.split())}", _WIDTH, initial_indent="    ",
+                                   subsequent_indent="    ", break_long_words=False, max_lines=6))  # fmt: skip
+    return lines
 
 
 def assumptions(of: Theorem, result: Result) -> list[str]:
