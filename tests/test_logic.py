@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import pickle
 import re
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import flint
@@ -45,6 +50,8 @@ from tokendemo_formal.logic.terms import (
 from tokendemo_formal.logic.values import Instance, NoValueError, holds, value
 from tokendemo_formal.numbers.base import Log
 
+ROOT = Path(__file__).parents[1]
+
 x, y = REALS
 k, m = NATURALS
 
@@ -73,6 +80,20 @@ def test_names_of_indices_make_no_difference() -> None:
     assert nested == total(k, lambda j: total(m, lambda i: g(j, i)))
     assert nested != total(k, lambda i: total(m, lambda j: g(j, i)))
     assert hash(nested) == hash(total(k, lambda a: total(m, lambda b: g(a, b))))
+
+
+def test_terms_can_be_sent_to_another_process() -> None:
+    """Hashes are kept, and differ between processes: they must not travel."""
+    program = "import pickle, sys; from tests.terms import *; t = each(NATURALS[0], lambda i: f(i) <= REALS[0])\n"
+    send = "hash(t); sys.stdout.buffer.write(pickle.dumps(t))"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    sent = subprocess.run(
+        [sys.executable, "-c", program + send], capture_output=True, check=True, env=environment, cwd=ROOT
+    )
+    received = pickle.loads(sent.stdout)
+    expected_term = each(k, lambda i: f(i) <= x)
+    assert received == expected_term
+    assert hash(received) == hash(expected_term)
 
 
 def test_comparisons_have_no_truth_value() -> None:

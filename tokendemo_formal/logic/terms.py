@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from tokendemo_formal.errors import InputError
 
@@ -106,6 +106,18 @@ class Term:
 
         return text(self)
 
+    def __hash__(self) -> int:
+        known = self.__dict__.get("_hash")
+        if known is None:  # once a term: its parts would be hashed again and again
+            known = hash((type(self), *(getattr(self, f.name) for f in fields(self) if f.compare)))
+            object.__setattr__(self, "_hash", known)
+        result: int = known
+        return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was computed: hashes differ between processes."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
 
 Numeric: TypeAlias = Term | int | Fraction
 
@@ -122,6 +134,7 @@ class Variable(Term):
         return self.of
 
     __str__ = Term.__str__
+    __hash__ = Term.__hash__
 
 
 @dataclass(frozen=True)
@@ -135,6 +148,7 @@ class Number(Term):
         return Sort.NATURAL if self.value.denominator == 1 and self.value >= 0 else Sort.REAL
 
     __str__ = Term.__str__
+    __hash__ = Term.__hash__
 
 
 Operator: TypeAlias = Literal["+", "-", "*", "/", "<", "<=", "=", "and", "or", "not", "=>", "iff", "ite", "max", "min"]
@@ -162,6 +176,7 @@ class Operation(Term):
         return self.arguments
 
     __str__ = Term.__str__
+    __hash__ = Term.__hash__
 
 
 @dataclass(frozen=True)
@@ -201,6 +216,7 @@ class Application(Term):
         return self.arguments
 
     __str__ = Term.__str__
+    __hash__ = Term.__hash__
 
 
 @dataclass(frozen=True)
@@ -237,6 +253,7 @@ class Binder(Term):
         return substitute(self.body, {self.index: index})
 
     __str__ = Term.__str__
+    __hash__ = Term.__hash__
 
 
 def term(value: Numeric) -> Term:

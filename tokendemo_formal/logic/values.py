@@ -93,6 +93,28 @@ def value(number: Term, instance: Instance, bits: int = 128) -> Value:
             return _Evaluation(instance, exact=False).of(number, {})
 
 
+def comparisons(proposition: Term, instance: Instance) -> Iterator[Operation]:
+    """The comparisons that a proposition comes down to on an instance: for each index its own, of an implication those
+    of its conclusion, unless the premise is false.
+
+    Raises:
+        NoValueError: where a length, or a premise, has no value.
+    """
+    match proposition:
+        case Operation(operator=("<" | "<=" | "=")):
+            yield proposition
+        case Operation("=>", (premise, then)):
+            if holds(premise, instance) is not False:
+                yield from comparisons(then, instance)
+        case Operation(arguments=arguments):
+            for a in arguments:
+                yield from comparisons(a, instance)
+        case Binder(count=count):
+            length: Any = value(count, instance)
+            for i in range(int(length)):
+                yield from comparisons(proposition.at(i), instance)
+
+
 class _Evaluation:
     def __init__(self, instance: Instance, exact: bool) -> None:
         self.instance = instance

@@ -24,11 +24,11 @@ Statements about attention, each proved or refuted by a script in [`proofs/`](..
 `tokendemo prove` runs them all, `tokendemo explain NAME` tells one with its numbers. The page comes from
 `{command}`, which runs the proofs: no verdict and no status is typed.
 
-A statement holds for all values of its free variables (k, m, … are natural numbers, 0 included) and sequences. The query
-is fixed. The k system tokens have scores $`s^S_i`$ and readouts $`a^S_i`$, the adversary's m tokens $`s^U_j`$ and
-$`a^U_j`$, those of a vocabulary $`s^V_v`$ and $`a^V_v`$; a token's weight is $`e^s`$, divided by the sum over all tokens.
-The margin is the weighted mean of the readouts: the layer is safe if it is at least τ, and overridden below. Indices
-start at 0, and $`i<k`$ means i = 0, …, k - 1.
+A statement holds for all values of its free variables (k, m, … are natural numbers, 0 included) and sequences. The
+query is fixed. The k system tokens have scores $`s^S_i`$ and readouts $`a^S_i`$, the adversary's m tokens $`s^U_j`$ and
+$`a^U_j`$, those of a vocabulary $`s^V_v`$ and $`a^V_v`$; a token's weight is $`e^s`$, divided by the sum over all
+tokens. The margin is the weighted mean of the readouts: the layer is safe if it is at least τ, and overridden below.
+Indices start at 0, and $`i<k`$ means i = 0, …, k - 1.
 
 For each assumption there is an instance that breaks the conclusion while all other assumptions hold.
 

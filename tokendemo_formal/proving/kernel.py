@@ -134,7 +134,7 @@ class Fact:
     conclusion: Term
     grounds: frozenset[Ground]
     axiom: bool = False
-    key: InitVar[object] = None  # not kept: a fact is no licence to make others
+    key: InitVar[object] = None  # not kept, so that dataclasses.replace can't forge a fact from another
 
     def __post_init__(self, key: object) -> None:
         if key is not _KEY:

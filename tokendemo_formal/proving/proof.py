@@ -112,7 +112,6 @@ class Proof:
         self.kernel = kernel
         self.steps: list[Step] = []
         self.shown: Fact | None = None
-        self.refuted = False
         self._proofs = proofs
 
     def say(self, words: str) -> None:
@@ -223,9 +222,9 @@ class Proof:
         given = list(by)
         exactly = [f for f in given if f.conclusion == conclusion]
         fact = exactly[0] if exactly else self.kernel.arithmetic(conclusion, given)
-        extra = fact.hypotheses - set(self.theorem.assumptions.values())
-        if extra:
-            raise ProofError(f"the conclusion rests on what the theorem does not assume: {', '.join(map(str, extra))}")
+        problem = _other_than_stated(self.theorem, fact)
+        if problem:
+            raise ProofError(problem)
         self.shown = self.kernel_fact(fact, because, "as shown" if exactly else "smt")
 
     def refute(self, shows: Mapping[str, Numeric] | None = None, because: str = "") -> None:
@@ -246,7 +245,6 @@ class Proof:
         for name, assumption in self.theorem.assumptions.items():
             self._decided(assumption, instance, True, f"assumption met: {name}")
         self._decided(self.theorem.conclusion, instance, False, because or "the conclusion is false")
-        self.refuted = True
 
     def _decided(self, proposition: Term, instance: Instance, expected: bool, because: str) -> None:
         result = holds(proposition, instance)
@@ -284,19 +282,19 @@ def run(
     except ProofError as error:
         problem = str(error)
     seconds = time.perf_counter() - began
-    # what a script leaves behind is looked at again: only a fact, or exact numbers, give a verdict
-    of, fact = proof.theorem, proof.shown
-    if fact is not None and not (fact.conclusion == of.conclusion and fact.hypotheses <= set(of.assumptions.values())):
-        problem = problem or f"what was shown is not the theorem: {fact}"
-    if proof.refuted and not problem and refutes(of, of.refutation):
+    fact = proof.shown
+    if not problem and fact is None and _is_refuted(proof.theorem):
         return Result(name, "refuted", Status.REFUTED, steps=tuple(proof.steps), seconds=seconds)
+    if not problem and fact is not None:
+        # what a script left here is looked at again, so that only the kernel's word counts
+        problem = _other_than_stated(proof.theorem, fact)
     if fact is None or problem:
         verdict: Verdict = "gave-up" if gave_up else "failed"
         return Result(
-            name, verdict, _untold(of), steps=tuple(proof.steps), problem=problem or "nothing was concluded",
+            name, verdict, _untold(proof.theorem), steps=tuple(proof.steps), problem=problem or "nothing was concluded",
             seconds=seconds,
         )  # fmt: skip
-    used = [label for label, a in of.assumptions.items() if a in fact.hypotheses]
+    used = [label for label, a in proof.theorem.assumptions.items() if a in fact.hypotheses]
     return Result(
         name,
         "proved",
@@ -308,15 +306,6 @@ def run(
         tuple(g for g in fact.grounds if isinstance(g, ByHand)),
         tuple(sorted((g for g in fact.grounds if isinstance(g, Obligation)), key=lambda g: g.script)),
         seconds=seconds,
-    )
-
-
-def refutes(of: Theorem, instance: Instance | None) -> bool:
-    """Whether an instance meets a statement's assumptions and breaks its conclusion, by exact or ball arithmetic."""
-    return (
-        instance is not None
-        and all(holds(t, instance) is True for t in of.assumptions.values())
-        and holds(of.conclusion, instance) is False
     )
 
 
@@ -334,6 +323,23 @@ def status_of(grounds: Iterable[Ground]) -> Status:
         if own.rank > worst.rank or worst is Status.EXACT:
             worst = own
     return worst
+
+
+def _is_refuted(of: Theorem) -> bool:
+    """Whether a theorem's refutation meets its assumptions and breaks its conclusion."""
+    instance = of.refutation
+    return (
+        instance is not None
+        and all(holds(t, instance) is True for t in of.assumptions.values())
+        and holds(of.conclusion, instance) is False
+    )
+
+
+def _other_than_stated(of: Theorem, fact: Fact) -> str:
+    if fact.conclusion != of.conclusion:
+        return f"what was shown is not the theorem's conclusion: {text(fact.conclusion)}"
+    extra = fact.hypotheses - set(of.assumptions.values())
+    return f"what was shown assumes more than the theorem: {', '.join(map(str, extra))}" if extra else ""
 
 
 def unproved(of: Theorem, problem: str = "there is no proof script") -> Result:

@@ -6,15 +6,15 @@ Main declarations: :func:`table`, :func:`to_json`, :func:`explanation`.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import flint
 
 from tokendemo_formal.logic.printing import text
-from tokendemo_formal.logic.terms import Binder, Operation, Term, free_variables, functions_of
-from tokendemo_formal.logic.values import Instance, NoValueError, holds, value
+from tokendemo_formal.logic.terms import Operation, Term, free_variables, functions_of
+from tokendemo_formal.logic.values import Instance, NoValueError, comparisons, holds, value
 from tokendemo_formal.proving.proof import Result, Status, shown
 from tokendemo_formal.theorems import CLAIMS, Theorem, theorem
 
@@ -46,12 +46,13 @@ def table(results: Sequence[Result], seconds: float) -> str:
 def _row(of: Theorem, result: Result, width: int) -> list[str]:
     mark = " " if settled(result) else "!"
     head = f"{mark} {of.name:<{width}}  {result.verdict:<7}  {result.status.value:<22}  {result.seconds:5.2f} s  "
-    told = "; ".join(assumptions(of, result)) or "–"
+    space = " " * len(head)
+    lines = textwrap.wrap("; ".join(assumptions(of, result)) or "–", max(_WIDTH - len(head), 40))
+    lines = [head + lines[0], *(space + line for line in lines[1:])]
     if result.problem:
-        told = f"{told}. {' '.join(result.problem.split())}"
-    return textwrap.wrap(
-        told, max(_WIDTH, len(head) + 40), initial_indent=head, subsequent_indent=" " * len(head), max_lines=6
-    )
+        lines.append(textwrap.fill(f"problem: {' '.join(result.problem.split())}", _WIDTH, initial_indent="    ",
+                                   subsequent_indent="    ", break_long_words=False, max_lines=6))  # fmt: skip
+    return lines
 
 
 def assumptions(of: Theorem, result: Result) -> list[str]:
@@ -166,50 +167,29 @@ def _evidence(result: Result) -> str:
 
 
 _SHOWN = 4
-"""How many lines at most a statement for each index becomes."""
+"""How many comparisons at most are shown of a statement for each index."""
 
 
 def compared(proposition: Term, instance: Instance) -> list[str]:
-    """The comparisons that a proposition is made of, each with the numbers on both sides, as lines."""
-    return [told if t == proposition else f"{text(t)}:  {told}" for t, told in _compared(proposition, instance)]
-
-
-def _compared(t: Term, instance: Instance) -> Iterator[tuple[Term, str]]:
-    match t:
-        case Operation(operator=("<" | "<=" | "=") as relation, arguments=(a, b)):
-            try:
-                sign = {"<": "<", "<=": "≤", "=": "="}[relation]
-                truth = {True: "true", False: "false", None: "left open"}[holds(t, instance)]
-                yield t, f"{number(value(a, instance))} {sign} {number(value(b, instance))} is {truth}"
-            except NoValueError as error:
-                yield t, f"has no value ({error})"
-        case Operation("=>", (premise, then)):
-            if _truth(premise, instance) is False:
-                yield premise, "is false, so nothing is claimed"
-            else:
-                yield from _compared(then, instance)
-        case Operation(arguments=arguments):
-            for a in arguments:
-                if a.sort is t.sort:
-                    yield from _compared(a, instance)
-        case Binder(count=count):
-            try:
-                n: Any = value(count, instance)
-            except NoValueError as error:
-                yield t, f"has no value ({error})"
-                return
-            # what decides it comes first
-            deciding = t.kind == "some"
-            order = sorted(range(int(n)), key=lambda i: _truth(t.at(i), instance) is not deciding)
-            lines = [line for i in order[:_SHOWN] for line in _compared(t.at(i), instance)]
-            yield from lines[:_SHOWN]
-
-
-def _truth(t: Term, instance: Instance) -> bool | None:
+    """The comparisons that a proposition comes down to, with the numbers on both sides, as lines; false ones first."""
     try:
-        return holds(t, instance)
-    except NoValueError:
-        return None
+        told = [(t, *_compared(t, instance)) for t in dict.fromkeys(comparisons(proposition, instance))]
+    except NoValueError as error:
+        return [f"{text(proposition)}:  has no value ({error})"]
+    told.sort(key=lambda part: part[2] is not False)
+    lines = [numbers if t == proposition else f"{text(t)}:  {numbers}" for t, numbers, _ in told[:_SHOWN]]
+    return [*lines, *([f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else [])]
+
+
+def _compared(t: Operation, instance: Instance) -> tuple[str, bool | None]:
+    a, b = t.arguments
+    sign = {"<": "<", "<=": "≤", "=": "="}[t.operator]
+    try:
+        truth = holds(t, instance)
+        told = {True: "true", False: "false", None: "left open"}[truth]
+        return f"{number(value(a, instance))} {sign} {number(value(b, instance))} is {told}", truth
+    except NoValueError as error:
+        return f"has no value ({error})", False
 
 
 def number(x: Any) -> str:

@@ -21,7 +21,6 @@ from tokendemo_formal.logic.terms import (
     Binder,
     Number,
     Operation,
-    Sort,
     Term,
     Variable,
     absolute,
@@ -31,7 +30,7 @@ from tokendemo_formal.logic.terms import (
     substitute,
     subterms,
 )
-from tokendemo_formal.logic.values import Instance, NoValueError, holds, value
+from tokendemo_formal.logic.values import Instance, NoValueError, comparisons, holds, value
 from tokendemo_formal.numbers.base import Log
 from tokendemo_formal.theorems.theorem import Theorem
 
@@ -118,26 +117,11 @@ def _idle(of: Theorem, name: str) -> bool:
 
 
 def _measured(t: Term, instance: Instance) -> list[str] | None:
-    """The numbers compared in a proposition, as text; None where one has no value."""
+    """The numbers that a proposition compares, as text; None where one has no value."""
     try:
-        return [str(x) for x in _numbers(t, instance)]
+        return [str(value(side, instance)) for c in comparisons(t, instance) for side in c.arguments]
     except InputError:
         return None
-
-
-def _numbers(t: Term, instance: Instance) -> Iterator[Any]:
-    match t:
-        case Operation(arguments=arguments):
-            for a in arguments:
-                if a.sort is Sort.PROPOSITION:
-                    yield from _numbers(a, instance)
-                else:
-                    yield value(a, instance)
-        case Binder(count=count):
-            n: Any = value(count, instance)
-            yield n
-            for i in range(int(n)):
-                yield from _numbers(t.at(i), instance)
 
 
 def _changed(x: Any) -> Iterator[Any]:
