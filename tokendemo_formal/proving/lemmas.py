@@ -24,7 +24,6 @@ from tokendemo_formal.logic.terms import (
     indices,
     ite,
     larger,
-    ite,
     natural,
     negation,
     real,
@@ -822,6 +821,8 @@ def cauchy_schwarz(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
         return by_induction(kernel, _n, general, step=[step])
 
     return kernel.instantiate(_once(kernel, "cauchy_schwarz", prove), {_n: n}, {_f: f, _g: g})
+
+
 def sum_of_squares(kernel: Kernel, n: Numeric, f: Terms) -> Fact:
     """Σ f² >= 0."""
     general = total(_n, lambda i: _f(i) * _f(i)) >= 0
