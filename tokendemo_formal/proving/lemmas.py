@@ -797,32 +797,6 @@ def threshold_inside(kernel: Kernel, n: Numeric, scores: Terms, readouts: Terms,
     return kernel.arithmetic(goal, [above, below, sum_scaled(kernel, n, tau, lambda i: exp(scores(i)))])
 
 
-def cauchy_schwarz(kernel: Kernel, n: Numeric, f: Terms, g: Terms) -> Fact:
-    """(Σ f g)² <= (Σ f²) (Σ g²), and both factors are at least 0."""
-    x, y = total(_n, lambda i: _f(i) * _f(i)), total(_n, lambda i: _g(i) * _g(i))
-    xy = total(_n, lambda i: _f(i) * _g(i))
-    general = both(x >= 0, y >= 0, xy * xy <= x * y)
-
-    def prove() -> Fact:
-        X, Y, P, a, b = (real(name) for name in ("X", "Y", "P", "a", "b"))
-        known = kernel.assume(both(X >= 0, Y >= 0, P * P <= X * Y))
-        # 2 P a b is at most its absolute value, a geometric mean, and that at most the arithmetic one
-        square = kernel.arithmetic((P * a * b) * (P * a * b) <= (X * b * b) * (Y * a * a), [known])
-        signs = kernel.arithmetic(both(X * b * b >= 0, Y * a * a >= 0), [known])
-        u, v, t = (real(name) for name in ("u", "v", "t"))
-        means = kernel.arithmetic(implies(both(u >= 0, v >= 0, t * t <= u * v), 2 * t <= u + v))
-        mean = kernel.arithmetic(
-            2 * (P * a * b) <= X * b * b + Y * a * a,
-            [square, signs, kernel.instantiate(means, {u: X * b * b, v: Y * a * a, t: P * a * b})],
-        )
-        after = both(X + a * a >= 0, Y + b * b >= 0, (P + a * b) * (P + a * b) <= (X + a * a) * (Y + b * b))
-        general_step = kernel.discharge(kernel.arithmetic(after, [known, mean]), known.conclusion)
-        step = kernel.instantiate(general_step, {X: x, Y: y, P: xy, a: _f(_n), b: _g(_n)})
-        return by_induction(kernel, _n, general, step=[step])
-
-    return kernel.instantiate(_once(kernel, "cauchy_schwarz", prove), {_n: n}, {_f: f, _g: g})
-
-
 def sum_of_squares(kernel: Kernel, n: Numeric, f: Terms) -> Fact:
     """Σ f² >= 0."""
     general = total(_n, lambda i: _f(i) * _f(i)) >= 0
