@@ -109,7 +109,9 @@ class _Writer:
         if operator in ("and", "or", "+"):
             flat = [write(a, level, names) for a in arguments]
         elif operator == "*":
-            flat = [write(arguments[0], level, names), write(arguments[1], level + 1, names)]
+            # (1 / x) y keeps its brackets: 1 / x y could be read as 1 / (x y)
+            divided = isinstance(arguments[0], Operation) and arguments[0].operator == "/"
+            flat = [write(arguments[0], level + divided, names), write(arguments[1], level + 1, names)]
         elif operator in ("=>", "<", "<=", "=", "iff"):
             flat = [write(a, level + 1, names) for a in arguments]
         else:
@@ -247,8 +249,14 @@ class _Latex(_Writer):
 # SMT-LIB
 
 
+_RESERVED = frozenset("and as assert distinct exists false forall ite lambda let match not or par true xor".split())
+"""Words that SMT-LIB, or a solver's dialect of it, keeps for itself, quoted or not."""
+
+
 def symbol(name: str) -> str:
     """A name as an SMT-LIB symbol, quoted where it has to be."""
+    if name in _RESERVED:
+        return f"{name}_"
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         return name
     return "|" + name.replace("|", "!").replace("\\", "/") + "|"
