@@ -123,7 +123,7 @@ def test_ci_runs_what_everyone_runs() -> None:
 
 # Imports -----------------------------------------------------------------------------------------------------------
 
-HEAVY = {"flint", "numpy", "safetensors", "sympy", "tokenizers", "torch", "z3"}
+HEAVY = {"cvc5", "flint", "numpy", "safetensors", "sympy", "tokenizers", "torch", "z3"}
 
 
 def loaded(program: str) -> set[str]:
@@ -137,6 +137,12 @@ def loaded(program: str) -> set[str]:
 def test_import_and_help_load_nothing_heavy() -> None:
     program = "import tokendemo_formal\nfrom tokendemo_formal.cli import parser\nparser().format_help()"
     assert loaded(program) == set()
+
+
+def test_theorems_are_registered_without_a_solver() -> None:
+    program = "from tokendemo_formal.theorems import catalogue\nassert catalogue()"
+    assert loaded(program) <= {"flint", "numpy"}
+    assert loaded("import tokendemo_formal.proving.library, tokendemo_formal.proving.report") <= {"flint", "numpy"}
 
 
 def test_an_answer_loads_no_solver_and_no_framework() -> None:
