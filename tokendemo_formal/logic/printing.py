@@ -249,7 +249,10 @@ class _Latex(_Writer):
 # SMT-LIB
 
 
-_RESERVED = frozenset(["and", "as", "assert", "distinct", "exists", "false", "forall", "ite", "lambda", "let", "match", "not", "or", "par", "true", "xor"])
+_RESERVED = frozenset(
+    ("and", "as", "assert", "distinct", "exists", "false", "forall", "ite")
+    + ("lambda", "let", "match", "not", "or", "par", "true", "xor")
+)
 """Words that SMT-LIB, or a solver's dialect of it, keeps for itself, quoted or not."""
 
 
