@@ -363,6 +363,7 @@ SCRIPTS = {
     "raises": "def prove(p): raise KeyError('surprise')",
     "broken": "def prove(p: \n",
     "empty": "",
+    "hangs": "import time\ndef prove(p): time.sleep(600)",
 }
 
 RUN = """
@@ -377,15 +378,17 @@ found['missing'] = dataclasses.replace(theorems.theorem('dilution'), name='missi
 for module in (library, proof):
     module.theorem = found.__getitem__
 library.directory = lambda: here
+library._PATIENCE = 10.0
 
 if __name__ == '__main__':
-    for r in library.prove_all(sorted(found), workers=2):
+    for r in library.prove_all(sorted(found), seconds=1.0, workers=2):
         print(json.dumps([r.name, r.verdict, r.problem]), flush=True)
 """
 
 
+@pytest.mark.slow
 def test_a_script_that_breaks_takes_no_other_with_it(tmp_path: Path) -> None:
-    """One exits its process, one raises, one does not compile, one defines nothing, one is not there."""
+    """One exits its process, one raises, one does not compile, one defines nothing, one is not there, one hangs."""
     (tmp_path / "scripts").mkdir()
     for name, content in SCRIPTS.items():
         (tmp_path / "scripts" / f"{name}.py").write_text(content)
@@ -401,6 +404,7 @@ def test_a_script_that_breaks_takes_no_other_with_it(tmp_path: Path) -> None:
     assert results["broken"][1].startswith("SyntaxError in ")
     assert "defines no function prove(p)" in results["empty"][1]
     assert results["missing"] == ("failed", "there is no proof script")
+    assert results["hangs"] == ("gave-up", "it was stopped after 10 s")
     assert done.stderr == ""
 
 

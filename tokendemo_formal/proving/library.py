@@ -7,11 +7,13 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import cache
-from multiprocessing import active_children, get_all_start_methods, get_context
+from multiprocessing import Pipe, get_all_start_methods, get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from tokendemo_formal.errors import InputError
 from tokendemo_formal.proving.kernel import Kernel
@@ -77,58 +79,78 @@ def prove(name: str, solvers: Sequence[SolverName] | None = None, seconds: float
 def prove_all(
     names: Iterable[str], solvers: Sequence[SolverName] | None = None, seconds: float = 10.0, workers: int | None = None
 ) -> Iterator[Result]:
-    """Runs many, and yields each result as soon as it is there.
+    """Runs many in processes of their own, and yields each result as soon as it is there.
 
-    A script that breaks off with an error that no proof raises, or that takes its process with it, has failed; the
+    A script that breaks off with an error that no proof raises, or whose process dies, has failed; one that takes six
+    times what a solver may take for one step (and a minute at least: not all solvers keep to their time) gave up. The
     others go on.
 
     Args:
         names: of theorems.
         solvers, seconds: as for :func:`prove`.
-        workers: how many processes; None: as many as there are cores. With 1, no other process is started.
+        workers: how many processes; None: as many as there are cores.
     """
-    wanted = list(dict.fromkeys(names))
-    workers = min(workers or os.cpu_count() or 1, len(wanted))
-    if workers <= 1:
-        yield from (_attempt(name, solvers, seconds) for name in wanted)
-        return
-    lost = []
-    for name, result in _in_processes(wanted, solvers, seconds, workers):
-        if result is None:
-            lost.append(name)
-        else:
-            yield result
-    # whoever was at work when a process died is tried again, each on its own: so it shows who did it
-    for one in lost:
-        for _, result in _in_processes([one], solvers, seconds, 1):
-            yield result or unproved(theorem(one), "the process that ran the proof script died")
-
-
-def _in_processes(
-    names: Sequence[str], solvers: Sequence[SolverName] | None, seconds: float, workers: int
-) -> Iterator[tuple[str, Result | None]]:
-    """Results by name, as they come; None where the process was lost."""
-    # not fork: solvers have threads
-    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
-    others = set(active_children())
-    pool = ProcessPoolExecutor(workers, context, _leave_interrupts_to_the_parent)
+    waiting = list(dict.fromkeys(names))[::-1]
+    limit = max(_PATIENCE, 6 * seconds)
+    team: dict[Connection, _Worker] = {}
     try:
-        futures = {pool.submit(_attempt, name, solvers, seconds): name for name in names}
-        for future in as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                yield futures[future], None
-    except BaseException:
-        for process in set(active_children()) - others:
-            process.terminate()
-        raise
+        while waiting or team:
+            while waiting and len(team) < (workers or os.cpu_count() or 1):
+                worker = _Worker(solvers, seconds)
+                team[worker.connection] = worker
+                worker.give(waiting.pop())
+            for connection in wait(list(team), min(worker.began for worker in team.values()) + limit - monotonic()):
+                worker = team[connection]  # type: ignore[index]
+                try:
+                    result = worker.connection.recv()
+                except (EOFError, OSError):
+                    yield unproved(theorem(worker.name), "the process that ran the proof script died")
+                    team.pop(worker.connection).end()
+                    continue
+                if waiting:
+                    worker.give(waiting.pop())
+                else:
+                    team.pop(worker.connection).end()
+                yield result
+            for worker in [w for w in team.values() if monotonic() - w.began > limit]:
+                team.pop(worker.connection).end()
+                yield unproved(theorem(worker.name), f"it was stopped after {limit:.0f} s", "gave-up")
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in team.values():
+            worker.end()
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+_PATIENCE = 60.0
+"""Seconds that every script may take."""
+
+
+class _Worker:
+    """A process that runs one proof script at a time."""
+
+    def __init__(self, solvers: Sequence[SolverName] | None, seconds: float) -> None:
+        # not fork: solvers have threads
+        context: Any = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+        self.connection, theirs = Pipe()
+        self.process = context.Process(target=_work, args=(theirs, solvers, seconds), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.name, self.began = "", monotonic()
+
+    def give(self, name: str) -> None:
+        self.name, self.began = name, monotonic()
+        with suppress(OSError):  # a dead process shows when its answer is waited for
+            self.connection.send(name)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _work(connection: Connection, solvers: Sequence[SolverName] | None, seconds: float) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    while True:
+        connection.send(_attempt(connection.recv(), solvers, seconds))
 
 
 def _attempt(name: str, solvers: Sequence[SolverName] | None, seconds: float) -> Result:

@@ -342,9 +342,11 @@ def _other_than_stated(of: Theorem, fact: Fact) -> str:
     return f"what was shown assumes more than the theorem: {', '.join(map(str, extra))}" if extra else ""
 
 
-def unproved(of: Theorem, problem: str = "there is no proof script") -> Result:
+def unproved(
+    of: Theorem, problem: str = "there is no proof script", verdict: Literal["failed", "gave-up"] = "failed"
+) -> Result:
     """The result for a theorem whose proof script is not there, or broke off."""
-    return Result(of.name, "failed", _untold(of), problem=problem)
+    return Result(of.name, verdict, _untold(of), problem=problem)
 
 
 def _untold(of: Theorem) -> Status:
