@@ -10,7 +10,19 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tokendemo_formal.logic.terms import Function, Numeric, Term, each, exp, function, implies, natural, total
+from tokendemo_formal.logic.terms import (
+    Function,
+    Numeric,
+    Term,
+    each,
+    exp,
+    function,
+    implies,
+    natural,
+    substitute,
+    term,
+    total,
+)
 from tokendemo_formal.logic.values import Instance
 from tokendemo_formal.numbers.base import Log
 from tokendemo_formal.theorems.setting import H, k, m
@@ -121,7 +133,89 @@ CAUSAL_ATTENTION_READS_THE_PREFIX_ONLY = Theorem(
     why="It is what makes prefix_integrity true of decoders, for any weights, heads and positional biases.",
     idea="Every score and every value that the sums run over is the same.",
     limits="The norms and the MLP between attention layers work on one position alone and keep the property; they are "
-    "part of prefix_integrity's assumption.",
+    "part of causal_decoders_keep_the_prefix.",
+)
+
+deep_u, deep_v = function("u", 3), function("v", 3)
+deep_A, deep_B, deep_OV = function("A", 6), function("B", 4), function("O", 4)
+
+
+def stream(states: Function, normed: Function, layer: Numeric, i: Numeric, c: Numeric) -> Term:
+    """Coordinate c of the residual stream at position i after a layer's causal attention, which reads normed states."""
+    added = substitute(
+        attention(x, term(i) + 1, i, c),
+        {},
+        {
+            x: lambda j, b: normed(layer, j, b),
+            A: lambda h, i, j, a, b: deep_A(layer, h, i, j, a, b),
+            B: lambda h, i, j: deep_B(layer, h, i, j),
+            OV: lambda h, c, b: deep_OV(layer, h, c, b),
+        },
+    )
+    return states(layer, i, c) + added
+
+
+_DECODER = Instance(
+    {
+        **_RUNS.values,
+        "H": 1,
+        "u": _RUNS.values["x"],
+        "v": _RUNS.values["y"],
+        "A": lambda layer, h, i, j, a, b: 0,
+        "B": lambda layer, h, i, j: 0,
+        "O": lambda layer, h, c, b: 1,
+    },
+    "one layer whose only head adds the mean of the visible states; the runs differ in their second token",
+)
+
+CAUSAL_DECODERS_KEEP_THE_PREFIX = Theorem(
+    name="causal_decoders_keep_the_prefix",
+    entry=23,
+    claims=("C1",),
+    sentence="In a decoder of causal attention layers, with any norms and any MLPs, the states of a leading system do "
+    "not depend on what follows it, at any depth.",
+    assumptions={
+        "the runs begin with the same system": each(k, lambda i: agree(deep_x, deep_y, 0, i)),
+        "a norm works on one position": each(
+            depth,
+            lambda after: each(k, lambda i: implies(agree(deep_x, deep_y, after, i), agree(deep_u, deep_v, after, i))),
+        ),
+        "what follows the attention works on one position": each(
+            depth,
+            lambda after: each(
+                k,
+                lambda i: implies(
+                    each(d, lambda c: stream(deep_x, deep_u, after, i, c).eq(stream(deep_y, deep_v, after, i, c))),
+                    agree(deep_x, deep_y, after + 1, i),
+                ),
+            ),
+        ),
+    },
+    conclusion=each(depth + 1, lambda after: each(k, lambda i: agree(deep_x, deep_y, after, i))),
+    about=("x", "y", "k", "L"),
+    witness=_DECODER,
+    sharp={
+        "the runs begin with the same system": _DECODER.but(
+            "the first tokens differ",
+            y=[[[3], [4]], [[6], [Fraction(15, 2)]]],
+            v=[[[3], [4]], [[6], [Fraction(15, 2)]]],
+        ),
+        "a norm works on one position": _DECODER.but(
+            "a norm over both positions, here their mean, carries the second token to the first",
+            u=[[[Fraction(1, 2)], [Fraction(1, 2)]]],
+            v=[[[Fraction(5, 2)], [Fraction(5, 2)]]],
+            x=[[[1], [0]], [[Fraction(3, 2)], [Fraction(1, 2)]]],
+            y=[[[1], [4]], [[Fraction(7, 2)], [Fraction(13, 2)]]],
+        ),
+        "what follows the attention works on one position": _DECODER.but(
+            "it adds the next token to each", x=[[[1], [0]], [[2], [Fraction(1, 2)]]], y=[[[1], [4]], [[6], [4]]]
+        ),
+    },
+    uses=("prefix_integrity", "causal_attention_reads_the_prefix_only"),
+    why="It is the whole model: GPT-like decoders compute the same states for a leading instruction whatever comes "
+    "after, which is why they can be cached.",
+    idea="Norms and MLPs stay within a position, attention within the prefix; so each layer does.",
+    limits="States, not outputs: what the reader makes of them is up to its attention.",
 )
 
 _BOTH_WAYS = Instance(
@@ -214,6 +308,7 @@ NO_TOKEN_IS_PRIVILEGED = Theorem(
 THEOREMS = (
     PREFIX_INTEGRITY,
     CAUSAL_ATTENTION_READS_THE_PREFIX_ONLY,
+    CAUSAL_DECODERS_KEEP_THE_PREFIX,
     BIDIRECTIONAL_ATTENTION_KEEPS_THE_PREFIX,
     A_TRAILING_SYSTEM_KEEPS_ITS_STATES,
     NO_TOKEN_IS_PRIVILEGED,
