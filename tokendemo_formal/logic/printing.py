@@ -250,8 +250,8 @@ class _Latex(_Writer):
 
 
 _RESERVED = frozenset(
-    ("and", "as", "assert", "distinct", "exists", "false", "forall", "ite")
-    + ("lambda", "let", "match", "not", "or", "par", "true", "xor")
+    {"and", "as", "assert", "distinct", "exists", "false", "forall", "ite", "lambda"}
+    | {"let", "match", "not", "or", "par", "true", "xor"}
 )
 """Words that SMT-LIB, or a solver's dialect of it, keeps for itself, quoted or not."""
 
