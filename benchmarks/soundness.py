@@ -42,7 +42,7 @@ from tokendemo_formal.certificates.checker import check
 from tokendemo_formal.certificates.writer import write_certificate
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.models import load_model, save
-from tokendemo_formal.override import many_heads
+from tokendemo_formal.override import multipliers
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.bound import MOST_JOINT
 from tokendemo_formal.override.question import Ask, Question, Readout
@@ -505,7 +505,7 @@ def layer(seed: int, index: int) -> list[dict[str, str]]:
     drawn = draw(rng)
     question, truth = drawn.question, Truth(drawn.question)
     bounded = ("jointly", "one jointly", "separately")[index % 3]
-    many_heads.MOST_JOINT = {"jointly": MOST_JOINT, "one jointly": 1, "separately": 0}[bounded]
+    multipliers.MOST_JOINT = {"jointly": MOST_JOINT, "one jointly": 1, "separately": 0}[bounded]
     directory = Path(tempfile.mkdtemp(prefix="soundness-"))
     try:
         save(question.layer, directory)
@@ -520,7 +520,7 @@ def layer(seed: int, index: int) -> list[dict[str, str]]:
             found.append(drawn.kinds | {"heads bounded": bounded, "ask": ask, "threshold": kind} | counted)
         return found
     finally:
-        many_heads.MOST_JOINT = MOST_JOINT
+        multipliers.MOST_JOINT = MOST_JOINT
         shutil.rmtree(directory)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.questions import near_best, random_question, tied_question, truth
-from tokendemo_formal.override import many_heads
+from tokendemo_formal.override import multipliers
 from tokendemo_formal.override.question import Question
 from tokendemo_formal.override.solve import solve
 
@@ -78,7 +78,7 @@ def _campaign(
 def bounded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Heads bounded jointly, as the search does, which leaves little to branch on; and each on its own."""
     if request.param == "separate":
-        monkeypatch.setattr(many_heads, "MOST_JOINT", 0)
+        monkeypatch.setattr(multipliers, "MOST_JOINT", 0)
     return str(request.param)
 
 

@@ -21,7 +21,7 @@ from tokendemo_formal.cli import main
 from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.models import load_model, save
 from tokendemo_formal.numbers.balls import endpoints
-from tokendemo_formal.override import many_heads
+from tokendemo_formal.override import multipliers
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.question import Ask, Question
@@ -60,7 +60,7 @@ def test_the_checker_accepts_what_the_search_proves(
     bounded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if bounded == "separate":
-        monkeypatch.setattr(many_heads, "MOST_JOINT", 0)
+        monkeypatch.setattr(multipliers, "MOST_JOINT", 0)
     claims = set()
     for seed in range(24):
         rng = np.random.default_rng(seed)
@@ -85,7 +85,7 @@ def refusal(tmp_path: Path) -> tuple[Question, Path]:
     """A tight refusal whose proof branches."""
     question = stored(near_best(random_question(np.random.default_rng(3), 3, 9, 3), 3, 1e-4), tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(many_heads, "MOST_JOINT", 1)
+        patch.setattr(multipliers, "MOST_JOINT", 1)
         answer, path = certify(question, "exists", tmp_path)
     assert answer.verdict == "no-override"
     assert check(path, tmp_path).kind == "valid"

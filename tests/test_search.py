@@ -17,6 +17,7 @@ from tokendemo_formal.attention import Computation, Layer, Learned, Norm
 from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure
 from tokendemo_formal.numbers.float64 import FLOAT64
+from tokendemo_formal.override import bound as bound_module
 from tokendemo_formal.override import brute_force, tables
 from tokendemo_formal.override.answer import Bounds
 from tokendemo_formal.override.bound import evaluate, gather
@@ -88,19 +89,45 @@ def test_the_leaf_bound_holds_for_every_instance_inside_the_enclosures(seed: int
     inside = [_gain(instance, a) for a in itertools.product(*(s.tolist() for s in sets))]
     c = np.clip(rng.standard_normal(heads) * rng.choice([0.0, 0.3, 3.0]), -search.problem.limit, search.problem.limit)
     joint = tuple(h for h in range(heads) if rng.random() < 0.5)
-    bound = evaluate(search.problem, gather(search.problem, sets), c, joint)
+    candidates = gather(search.problem, sets)
+    with pytest.MonkeyPatch.context() as patch:  # so small a vocabulary has few contenders, too
+        patch.setattr(bound_module, "_FEW", int(rng.integers(1, 4)))
+        bound = evaluate(search.problem, candidates, c, joint)
     assert Fraction(bound.total) >= max(inside)
-    for i, (columns, reached) in enumerate(zip(sets, bound.completions, strict=True)):
-        for j, value in zip(columns.tolist(), reached.tolist(), strict=True):
-            assert Fraction(value) >= max(
-                _gain(instance, a) for a in itertools.product(*(s.tolist() for s in sets)) if a[i] == j
-            )
-    # Filtering against the best value inside keeps every assignment above it, whatever the target.
-    search.target = float(min(inside)) + rng.uniform(0, 1) * float(max(inside) - min(inside))
-    kept = search._filtered(sets, bound)
-    for assignment in itertools.product(*(s.tolist() for s in sets)):
-        if _gain(instance, assignment) > Fraction(search.target):
-            assert all(j in k for j, k in zip(assignment, kept, strict=True))
+    # Whatever the target, what is said of tokens above it holds, and every assignment above it is kept.
+    for target in (-math.inf, float(min(inside)) + rng.uniform(0, 1) * float(max(inside) - min(inside))):
+        completions = bound.completions(search.problem, candidates, target)
+        search.target = target
+        kept = search._filtered(candidates, bound)
+        for assignment in itertools.product(*(s.tolist() for s in sets)):
+            gain = _gain(instance, assignment)
+            if target == -math.inf or gain > Fraction(target):
+                for j, columns, reached, left in zip(assignment, sets, completions, kept, strict=True):
+                    assert j in left
+                    assert Fraction(reached[columns.tolist().index(j)]) >= gain
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.sampled_from([0.1, 1.0, 3.0]))
+def test_only_contenders_are_a_slots_best(seed: int, spread: float) -> None:
+    """Looking at the contenders alone gives the same bound for every choice of w, and drops the same tokens."""
+    rng = np.random.default_rng(seed)
+    problem = assemble(_enclosed(rng, 4, [90, 60], spread))
+    candidates = gather(problem, [np.arange(90), np.arange(60)])
+    c = np.clip(rng.standard_normal(4) * 0.3, -problem.limit, problem.limit)
+    bounds = []
+    for few in (1, 4, 1000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bound_module, "_FEW", few)
+            bounds.append(evaluate(problem, candidates, c, (0, 1, 3)))
+    whole = bounds[-1]
+    target = whole.total - rng.uniform(0, 1) * abs(whole.total)
+    kept = [[reached > target for reached in b.completions(problem, candidates, target)] for b in bounds]
+    for bound, left in zip(bounds[:-1], kept[:-1], strict=True):
+        np.testing.assert_allclose(bound._totals, whole._totals, rtol=1e-12)
+        assert [len(tokens) for tokens in bound.contenders] <= [90, 60]
+        for mine, other in zip(left, kept[-1], strict=True):
+            np.testing.assert_array_equal(mine, other)
 
 
 @settings(max_examples=60, deadline=None)

@@ -23,6 +23,7 @@ S_w is at least the exact one: joint heads multiply by the same floats w, which 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -37,22 +38,38 @@ from tokendemo_formal.override.tables import Floats, Problem, SlotTable
 MOST_JOINT = 12
 """Heads that are bounded jointly at most: the bound is a maximum over 2^|J| choices."""
 
+_FEW = 32
+"""Tokens of a slot, those with the largest terms, that tell how large a slot's best is at least."""
+
+_LIKELY = (2, 16)
+"""Choices of w that keep most tokens above a target, those with the largest rests: looked at before all others."""
+
+_BLOCK = 1024
+"""Columns at a time: what is computed on the way stays in the cache."""
+
 UNDERFLOW = 2.0**-1000
 """Added to every bound: far more than all underflows of its evaluation, in the search's range, can lose."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The tables of a node's candidate sets, and the denominators' range over them.
+    """A node's candidate sets, and the denominators' range over them.
 
     Attributes:
-        tables: one a slot, (H, n_i).
+        sets: columns of the problem's tables, one array a slot.
+        ends: for each slot (2, H): its least and its largest b.
         lower, upper: (H,) L and U, rounded outward.
     """
 
-    tables: tuple[SlotTable, ...]
+    sets: tuple[Columns, ...]
+    ends: tuple[Floats, ...]
     lower: Floats
     upper: Floats
+
+    @property
+    def count(self) -> int:
+        """Tokens in all slots together."""
+        return sum(map(len, self.sets))
 
     @property
     def inverse(self) -> tuple[Floats, Floats]:
@@ -68,36 +85,104 @@ class Bound:
         c: (H,) the multipliers.
         joint: the heads in J.
         total: at least f of every assignment; infinite where nothing is known.
-        completions: for each slot, (n_i,): at least f of every assignment with that token there.
-        best: the tokens that attain the bound, as places in the candidate sets.
-        slope: (H,) a subgradient of the bound in c.
+        best: the tokens that attain it, as columns.
+        factors: (1 + m, H): what z was multiplied by there, for the template and each slot.
+        contenders: for each slot the columns that were looked at for every w: no other is the best for any.
     """
 
     c: Floats
     joint: tuple[int, ...]
     total: float
-    completions: tuple[Floats, ...]
     best: Assignment
-    slope: Floats
+    factors: Floats
+    contenders: tuple[Columns, ...]
+    _scales: _Scales
+    _totals: Floats
+    _largest: tuple[Floats, ...]
+    _apart: tuple[Floats, ...]
+
+    def completions(self, problem: Problem, candidates: Candidates, target: float = -math.inf) -> tuple[Floats, ...]:
+        """For each slot, (n_i,): at least f of every assignment with that token there, if that is above the target.
+
+        Tokens are first bounded by Σ φ; those that this leaves above the target are looked at for the w that are
+        likely to keep them there, and what these don't keep, for all.
+
+        Args:
+            problem, candidates: what was evaluated.
+            target: values at or below it need not be told apart.
+        """
+        live = self._totals > target
+        if self.total == math.inf or not live.any():
+            nothing = math.inf if live.any() else -math.inf
+            return tuple(np.full(len(columns), nothing) for columns in candidates.sets)
+        totals, weights = self._totals[live], self._scales.weights[live]
+        completions = []
+        for table, columns, largest, apart in zip(
+            problem.slots, candidates.sets, self._largest, self._apart, strict=True
+        ):
+            others = totals - largest[live]
+            others += 4 * UNIT * (np.abs(totals) + np.abs(largest[live]))
+            reached = apart + others.max()
+            reached += 4 * UNIT * np.abs(reached)
+            if self.joint:
+                self._refine(reached, table, columns, weights, others, apart, target)
+            completions.append(reached)
+        return tuple(completions)
+
+    def _refine(
+        self,
+        reached: Floats,
+        table: SlotTable,
+        columns: Columns,
+        weights: Floats,
+        others: Floats,
+        apart: Floats,
+        target: float,
+    ) -> None:
+        """Lower what Σ φ reaches above the target to what S_w reaches, for the tokens that no likely w keeps there."""
+        order = np.argsort(-others, kind="stable")
+        unsure = np.flatnonzero(reached > target)
+        for count in (*_LIKELY, len(order)):
+            if not len(unsure):
+                return
+            # In a w that even the largest Σ φ does not lift above the target, no token is.
+            lifted = others[order[:count]] + apart[unsure].max()
+            few = order[:count][lifted + 4 * UNIT * np.abs(lifted) > target]
+            found = np.empty(len(unsure))
+            for start in range(0, len(unsure), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                sums = self._scales.sums(table, columns[unsure[block]], self.c, weights[few])
+                sums += others[few, None]
+                found[block] = sums.max(axis=0, initial=target)
+            found += 4 * UNIT * np.abs(found)
+            if count >= len(order):
+                reached[unsure] = np.minimum(reached[unsure], found)
+            unsure = unsure[found <= target]
 
 
-def gather(problem: Problem, sets: list[Columns]) -> Candidates:
-    """The tables of candidate sets (columns of the problem's tables, one array a slot)."""
-    tables = []
-    lower = problem.template.b[:, 0].copy()
-    upper = lower.copy()
-    for slot, columns in zip(problem.slots, sets, strict=True):
-        whole = len(columns) == slot.a.shape[1]
-        table = slot if whole else SlotTable(slot.a[:, columns], slot.b[:, columns])
-        tables.append(table)
-        lower += table.b.min(axis=1)
-        upper += table.b.max(axis=1)
+def gather(problem: Problem, sets: Sequence[Columns], known: Candidates | None = None) -> Candidates:
+    """The candidate sets with the denominators' range over them.
+
+    Args:
+        problem: the tables.
+        sets: columns of the tables, one array a slot.
+        known: of other sets; where a slot has the same array, its ends are taken from there.
+    """
+    ends = []
+    for i, (slot, columns) in enumerate(zip(problem.slots, sets, strict=True)):
+        if known is not None and known.sets[i] is columns:
+            ends.append(known.ends[i])
+        else:
+            b = slot.b if len(columns) == slot.b.shape[1] else slot.b[:, columns]
+            ends.append(np.stack([b.min(axis=1), b.max(axis=1)]))
+    lower = problem.template.b[:, 0] + sum(e[0] for e in ends)
+    upper = problem.template.b[:, 0] + sum(e[1] for e in ends)
     # Each sum of m + 1 positive midpoints is off by its rounding and by the midpoints' own errors.
-    count = len(sets) + 1
+    count = len(ends) + 1
     slack = problem.relative + 2 * (count + 2) * UNIT
     lower = np.maximum(lower * (1 - 2 * slack) - 2 * count * problem.absolute, 0.0)
     upper = upper * (1 + 2 * slack) + 2 * count * problem.absolute
-    return Candidates(tuple(tables), lower, upper)
+    return Candidates(tuple(sets), tuple(ends), lower, upper)
 
 
 def evaluate(problem: Problem, candidates: Candidates, c: Floats, joint: tuple[int, ...] = ()) -> Bound:
@@ -109,75 +194,121 @@ def evaluate(problem: Problem, candidates: Candidates, c: Floats, joint: tuple[i
         c: (H,) with ``abs(c) <= problem.limit``.
         joint: heads of J, at most ``MOST_JOINT``.
     """
-    over, under = candidates.inverse
+    scales = _Scales.of(candidates, joint)
+    inside, outside, weights = scales.inside, scales.outside, scales.weights
     own = problem.template.a[:, 0] - c * problem.template.b[:, 0]
-    inside = list(joint)
-    outside = [h for h in range(len(c)) if h not in joint]
-    weights = np.where(_choices(len(inside)), over[inside], under[inside])  # (2^|J|, |J|)
-    template = weights @ own[inside] + np.maximum(own[outside] * over[outside], own[outside] * under[outside]).sum()
+    apart_own = np.maximum(own[outside] * scales.over[outside], own[outside] * scales.under[outside])
+    template = weights @ own[inside] + apart_own.sum()
     fixed = [problem.direct, UNDERFLOW, *c.tolist()]
     total = template + math.fsum(fixed)
     size = np.abs(template) + math.fsum(abs(x) for x in fixed)
-    sums, best_of = [], []
-    for table in candidates.tables:
-        gaps = table.b * -c[:, None]
-        gaps += table.a
-        base = _separately(gaps[outside], over[outside], under[outside])
-        sum_w = weights @ gaps[inside] + base if inside else base[None, :]  # (2^|J|, n)
-        best = sum_w.argmax(axis=1)
-        largest = sum_w[np.arange(len(best)), best]
-        sums.append((sum_w, largest))
-        best_of.append(best)
-        total = total + largest
-        size = size + np.abs(largest)
-    total += (len(sums) + 8) * UNIT * size
-    if not np.isfinite(total).all():
-        return _unknown(candidates, c, joint)
-    completions = []
-    for sum_w, largest in sums:
-        others = total - largest
-        others += 4 * UNIT * (np.abs(total) + np.abs(largest))
-        reached = (sum_w + others[:, None]).max(axis=0)
-        completions.append(reached + 4 * UNIT * np.abs(reached))
+    apart, largest, best, contenders = [], [], [], []
+    for table, columns in zip(problem.slots, candidates.sets, strict=True):
+        apart.append(scales.apart(table, columns, c))
+        rivals, most, places = _largest(scales, table, columns, c, apart[-1])
+        contenders.append(columns[rivals])
+        best.append(columns[places])
+        largest.append(most)
+        total = total + most
+        size = size + np.abs(most)
+    total += (len(apart) + 8) * UNIT * size
+    if not np.isfinite(total).all():  # scores that span more than float64's exponents lost a denominator
+        total = np.full_like(total, np.inf)
     w = int(total.argmax())
-    chosen = tuple(int(best[w]) for best in best_of)
-    slope = np.ones(len(c)) - _divided_by(own, over, under, inside, weights[w]) * problem.template.b[:, 0]
-    for table, column in zip(candidates.tables, chosen, strict=True):
-        z = table.a[:, column] - c * table.b[:, column]
-        slope -= _divided_by(z, over, under, inside, weights[w]) * table.b[:, column]
-    return Bound(c, joint, math.nextafter(float(total[w]), math.inf), tuple(completions), chosen, slope)
+    attained = tuple(int(row[w]) for row in best)
+    z = terms(problem, c, attained)
+    factors = np.where(z > 0, scales.over, scales.under)
+    factors[:, inside] = weights[w]
+    highest = math.nextafter(float(total[w]), math.inf)
+    return Bound(c, joint, highest, attained, factors, tuple(contenders), scales, total, tuple(largest), tuple(apart))
 
 
-def looseness(problem: Problem, candidates: Candidates, c: Floats) -> Floats:
-    """(H,) how much each head can gain from being bounded jointly, roughly: its terms' size times the range of 1/D."""
-    over, under = candidates.inverse
-    size = np.abs(problem.template.a[:, 0] - c * problem.template.b[:, 0])
-    for table in candidates.tables:
-        size = size + np.abs(table.a - c[:, None] * table.b).max(axis=1)
-    return np.nan_to_num(size * (over - under), posinf=np.inf)
+@dataclass(frozen=True)
+class _Scales:
+    """What terms are multiplied by.
+
+    Attributes:
+        over, under: (H,) 1/L and 1/U.
+        inside, outside: the heads in J, the others.
+        weights: (2^|J|, |J|) the choices of w.
+    """
+
+    over: Floats
+    under: Floats
+    inside: list[int]
+    outside: list[int]
+    weights: Floats
+
+    @classmethod
+    def of(cls, candidates: Candidates, joint: tuple[int, ...]) -> _Scales:
+        over, under = candidates.inverse
+        inside = list(joint)
+        outside = [h for h in range(len(over)) if h not in joint]
+        return cls(over, under, inside, outside, choices(len(inside), over[inside], under[inside]))
+
+    def apart(self, table: SlotTable, columns: Columns, c: Floats) -> Floats:
+        """(n,) Σ_h φ_h over all heads: at least S_w for every w."""
+        values = np.empty(len(columns))
+        for start in range(0, len(columns), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            # Views where all tokens are candidates, copies that stay in the cache elsewhere.
+            chosen: slice | Columns = block if len(columns) == table.a.shape[1] else columns[block]
+            gaps = table.b[:, chosen] * -c[:, None]
+            gaps += table.a[:, chosen]
+            values[block] = _separately(gaps, self.over, self.under)
+        return values
+
+    def sums(self, table: SlotTable, columns: Columns, c: Floats, weights: Floats) -> Floats:
+        """(len(weights), n) S_w for some choices of w."""
+        gaps = table.b[:, columns] * -c[:, None]
+        gaps += table.a[:, columns]
+        base = _separately(gaps[self.outside], self.over[self.outside], self.under[self.outside])
+        return np.asarray(weights @ gaps[self.inside] + base)
+
+
+def _largest(
+    scales: _Scales, table: SlotTable, columns: Columns, c: Floats, apart: Floats
+) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
+    """The places of the contenders, and for each w the largest S_w and its place.
+
+    A token whose Σ φ is at most the least over w of the largest S_w of a few others is no larger than these for any w.
+    """
+    few = np.argpartition(-apart, _FEW)[:_FEW] if len(apart) > _FEW else np.arange(len(apart))
+    if not scales.inside:
+        place = np.array([apart.argmax()])
+        return few, apart[place], place
+    sums = scales.sums(table, columns[few], c, scales.weights)
+    floor = sums.max(axis=1).min()
+    if len(apart) > _FEW:
+        few = np.union1d(few, np.flatnonzero(~(apart <= floor)))
+        sums = np.empty((len(scales.weights), len(few)))
+        for start in range(0, len(few), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            sums[:, block] = scales.sums(table, columns[few[block]], c, scales.weights)
+    places = sums.argmax(axis=1)
+    return few, sums[np.arange(len(places)), places], few[places]
+
+
+def terms(problem: Problem, c: Floats, assignment: Assignment) -> Floats:
+    """(1 + m, H) z = a - c b of the template and of each slot's token."""
+    rows = [problem.template.a[:, 0] - c * problem.template.b[:, 0]]
+    rows += [slot.a[:, t] - c * slot.b[:, t] for slot, t in zip(problem.slots, assignment, strict=True)]
+    return np.stack(rows)
+
+
+def choices(count: int, over: Floats, under: Floats) -> Floats:
+    """(2^count, count): all choices of w for that many heads."""
+    return np.where(_choices(count), over, under)
 
 
 def _separately(gaps: Floats, over: Floats, under: Floats) -> Floats:
     """(n,) Σ_h φ_h down the columns of (k, n)."""
     scaled = gaps * over[:, None]
-    gaps = gaps * under[:, None]
+    gaps *= under[:, None]
     return np.asarray(np.maximum(scaled, gaps, out=scaled).sum(axis=0))
-
-
-def _divided_by(z: Floats, over: Floats, under: Floats, inside: list[int], weights: Floats) -> Floats:
-    """(H,) the factor that each head's term was multiplied by."""
-    factors = np.where(z > 0, over, under)
-    factors[inside] = weights
-    return factors
 
 
 @cache
 def _choices(count: int) -> NDArray[np.bool_]:
     """(2^count, count): all choices of two."""
     return (np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(bool)
-
-
-def _unknown(candidates: Candidates, c: Floats, joint: tuple[int, ...]) -> Bound:
-    """Scores that span more than float64's exponents lost a denominator: nothing is known here, which is sound."""
-    unknown = tuple(np.full(table.a.shape[1], np.inf) for table in candidates.tables)
-    return Bound(c, joint, math.inf, unknown, (0,) * len(unknown), np.zeros(len(c)))

@@ -1,9 +1,10 @@
 """Exact search over several heads: bound, filter, branch.
 
-The bound is that of :mod:`tokendemo_formal.override.bound`. It is convex in c, and its c is found by a few Polyak steps
-(B. Polyak, "Minimization of unsmooth functionals", 1969). Tokens that the bound puts out of reach of the target are
-dropped (filter): sets collapse, the denominators' ranges tighten, and so on; what stays open is split in two (branch),
-the most promising first.
+The bound is that of :mod:`tokendemo_formal.override.bound`, at multipliers from
+:mod:`tokendemo_formal.override.multipliers`. Tokens that it puts out of reach of the target are dropped (filter): sets
+collapse, the denominators' ranges tighten, and so on; what stays open is split in two (branch), the most promising
+first. The split is the one that takes most from the bound where it is attained: at its best assignment, head h is
+overestimated by Σ z_h (factor_h - 1/D_h), for its D_h is far from the end of [L_h, U_h] that was assumed.
 
 "Refuted" is a proof: all bounds hold with their rounding. A candidate above the target is only a proposal, which the
 caller confirms in balls.
@@ -21,16 +22,25 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tokendemo_formal.override.bound import MOST_JOINT, Bound, Candidates, evaluate, gather, looseness
+from tokendemo_formal.override.bound import Bound, Candidates, evaluate, gather, terms
+from tokendemo_formal.override.multipliers import descend, joint_heads
 from tokendemo_formal.override.outcome import Assignment, Confirm, Limits, Outcome
 from tokendemo_formal.override.proof import Columns, Exact, Filter, Leaf, Split, Trace
 from tokendemo_formal.override.tables import Floats, Problem
 
-_ROOT_STEPS = 16
-_NODE_STEPS = 8
+_PASSES, _ROOT_PASSES = 3, 8
+"""Passes over all candidates for one bound, at multipliers that the tokens found by the last one improve."""
+
+_CLOSE = 0.2
+"""A pass is the last where it exceeds what was expected by less than this part of its distance to the target."""
+
+_ACTIVE = 24
+"""Tokens a slot that a node's multipliers are first fitted to."""
+
+_BLOCK = 1024
 _RESTARTS = 12
 _JOINT_BUDGET = 2**18
-"""Sums that one bound may cost: candidates times choices of w."""
+"""Sums that one bound may cost: contenders (where it has to be checked, candidates) times choices of w."""
 
 _ASCENTS = 16
 """Nodes whose candidates are improved by ascent; later only every sixteenth's are."""
@@ -39,11 +49,26 @@ _WORTH_A_ROUND = 0.8
 
 
 @dataclass
-class _Node:
+class Node:
+    """What is still open.
+
+    Attributes:
+        sets: candidates of each slot, increasing.
+        active: the candidates that shaped the bound last, increasing.
+        c: (H,) the multipliers to start from.
+        bound: a proved upper bound.
+        trace: where its proof goes.
+        rivals: tokens that contend for being a slot's best, in all slots together; about.
+        candidates: the sets, gathered, or those of the parent.
+    """
+
     sets: list[Columns]
+    active: list[Columns]
     c: Floats
     bound: float
     trace: Trace
+    rivals: int
+    candidates: Candidates | None = None
 
 
 def _quiet() -> np.errstate:
@@ -59,12 +84,14 @@ class Search:
         problem: the tables.
         confirm: decides candidates exactly, against ``target``.
         target: what f has to exceed.
+        certify: keep to what a checker can afford, which has no bounds to begin with: fewer joint heads.
 
     Attributes:
         trace: how the root was closed; complete once the outcome is "refuted".
     """
 
-    def __init__(self, problem: Problem, confirm: Confirm, target: float = 0.0) -> None:
+    def __init__(self, problem: Problem, confirm: Confirm, target: float = 0.0, certify: bool = False) -> None:
+        self.certify = certify
         self.problem = problem
         self.confirm = confirm
         self.target = target
@@ -75,10 +102,15 @@ class Search:
         self._verdicts: dict[Assignment, bool | None] = {}
         self.trace: Trace = []
         self._order = itertools.count()
-        self._open: list[tuple[float, int, _Node]] = []
+        self._open: list[tuple[float, int, Node]] = []
         sets = [np.arange(slot.a.shape[1]) for slot in problem.slots]
         with _quiet():
-            self._push(_Node(sets, self._first_guess(sets), math.inf, self.trace))
+            start = self._first_guess(sets)
+            active = [np.array([j]) for j in start]
+            n, d = self._sums(start)
+            self._push(
+                Node(sets, active, np.nan_to_num(n / np.maximum(d, 1e-300)), math.inf, self.trace, sum(map(len, sets)))
+            )
 
     @property
     def open_nodes(self) -> int:
@@ -109,120 +141,120 @@ class Search:
             if watch:
                 watch(self)
             if found is not None:
+                self._push(node)
                 return self._outcome("found", found)
         return self._outcome("refuted" if self._undecided is None else "gave-up")
 
     def _outcome(self, kind: Literal["found", "refuted", "gave-up"], assignment: Assignment | None = None) -> Outcome:
         return Outcome(kind, assignment, self.nodes, self.bound, self._undecided)
 
-    def _push(self, node: _Node) -> None:
+    def _push(self, node: Node) -> None:
         heapq.heappush(self._open, (-node.bound, next(self._order), node))
 
-    def _expand(self, node: _Node) -> Assignment | None:
+    def _expand(self, node: Node) -> Assignment | None:
         """Bound and filter the node, then push its children; a confirmed assignment above the target ends it early."""
-        steps = _ROOT_STEPS if self.nodes == 1 else _NODE_STEPS
         while True:
-            before = sum(len(s) for s in node.sets)
-            bound, found = self._minimise(node, gather(self.problem, node.sets), steps)
+            candidates = gather(self.problem, node.sets, node.candidates)
+            node.candidates = candidates
+            bound = self._bounded(node, candidates)
+            node.bound = min(node.bound, bound.total)
+            found = self._propose(node.sets, bound.best, self.nodes < _ASCENTS or self.nodes % 16 == 0)
             if found is not None:
                 return found
-            node.bound = min(node.bound, bound.total)
-            sets = self._filtered(node.sets, bound)
+            sets = self._filtered(candidates, bound)
             if bound.total <= self.target or any(len(s) == 0 for s in sets):
                 node.trace.append(Leaf(bound.c, bound.joint))
                 return None
-            if before == len(node.sets):
+            if candidates.count == len(node.sets):
                 return self._single(node)
-            after = sum(len(s) for s in sets)
-            if after < before:
+            after = sum(map(len, sets))
+            if after < candidates.count:
                 node.trace.append(Filter(bound.c, bound.joint))
-                node.sets = sets
-            if after > len(sets) and after > _WORTH_A_ROUND * before:
+                node.sets = [s if len(s) < len(old) else old for s, old in zip(sets, node.sets, strict=True)]
+                node.active = _within(node.active, node.sets)
+            if after > len(sets) and after > _WORTH_A_ROUND * candidates.count:
                 break
         if self.nodes == 1:
             found = self._restart(node.sets)
             if found is not None:
                 return found
-        self._branch(node)
+        self._branch(node, bound)
         return None
 
-    def _branch(self, node: _Node) -> None:
-        slot, inside = self._split(node.sets)
+    def _branch(self, node: Node, bound: Bound) -> None:
+        node.candidates = gather(self.problem, node.sets, node.candidates)
+        slot, inside = self._split(node, bound)
         columns = node.sets[slot]
         split = Split(slot, columns[inside], [], [])
         node.trace.append(split)
+        active = self._most_active(node)
         for half, trace in ((columns[inside], split.first), (columns[~inside], split.second)):
             sets = [*node.sets[:slot], half, *node.sets[slot + 1 :]]
-            self._push(_Node(sets, node.c, node.bound, trace))
+            self._push(Node(sets, _within(active, sets), node.c, node.bound, trace, node.rivals, node.candidates))
 
-    def _minimise(self, node: _Node, candidates: Candidates, steps: int) -> tuple[Bound, Assignment | None]:
-        """Polyak steps on the convex bound from the node's c; leaves the best c in the node.
-
-        Each step's maximisers are an assignment: it is improved, and tried where it looks good enough.
-        """
-        limit = self.problem.limit
-        c = np.clip(node.c, -limit, limit)
+    def _bounded(self, node: Node, candidates: Candidates) -> Bound:
+        """The bound at good multipliers; leaves these, and the tokens that shape it, in the node."""
         best: Bound | None = None
-        joint = self._joint(candidates, c)
-        factor = 1.0
-        for step in range(steps):
+        for _ in range(_ROOT_PASSES if self.nodes == 1 else _PASSES):
+            rivals = candidates.count if self.certify else min(node.rivals, candidates.count)
+            joint = joint_heads(self.problem, candidates, node.active, node.c, _JOINT_BUDGET // rivals)
+            c, expected = descend(self.problem, candidates, node.active, node.c, joint, self.target, self.best_value)
             bound = evaluate(self.problem, candidates, c, joint)
+            node.rivals = sum(map(len, bound.contenders))
+            node.active = [np.union1d(old, new) for old, new in zip(node.active, bound.contenders, strict=True)]
             if best is None or bound.total < best.total:
                 best, node.c = bound, c
-                if bound.total <= self.target:
-                    break
-            elif step > 4:
-                factor *= 0.7
-            found = self._propose(
-                node.sets, bound.best, improve=step % 8 == 0 and (self.nodes < _ASCENTS or self.nodes % 16 == 0)
-            )
-            if found is not None:
-                return best, found
-            square = float(bound.slope @ bound.slope)
-            if not math.isfinite(bound.total) or square < 1e-30:
+            if bound.total - expected <= _CLOSE * (bound.total - self.target):
                 break
-            goal = max(self.target, min(self.best_value, bound.total))
-            size = factor * (bound.total - goal) / square
-            if size * math.sqrt(square) < 1e-13 * (1 + float(np.abs(c).max())):
-                break
-            c = np.clip(c - size * bound.slope, -limit, limit)
         assert best is not None
-        return best, None
+        return best
 
-    def _joint(self, candidates: Candidates, c: Floats) -> tuple[int, ...]:
-        """The heads worth bounding jointly, as many as the candidates' number leaves affordable."""
-        size = sum(table.a.shape[1] for table in candidates.tables)
-        count = min(int(math.log2(max(_JOINT_BUDGET / size, 1))), MOST_JOINT, self.problem.heads)
-        order = np.argsort(-looseness(self.problem, candidates, c), kind="stable")
-        return tuple(sorted(int(h) for h in order[:count]))
+    def _most_active(self, node: Node) -> list[Columns]:
+        """At most _ACTIVE of the active tokens a slot: those with the largest terms."""
+        assert node.candidates is not None
+        over, under = node.candidates.inverse
+        kept = []
+        for slot, active in zip(self.problem.slots, node.active, strict=True):
+            if len(active) > _ACTIVE:
+                z = slot.a[:, active] - node.c[:, None] * slot.b[:, active]
+                values = np.maximum(z * over[:, None], z * under[:, None]).sum(axis=0)
+                active = np.sort(active[np.argpartition(-values, _ACTIVE)[:_ACTIVE]])
+            kept.append(active)
+        return kept
 
-    def _filtered(self, sets: list[Columns], bound: Bound) -> list[Columns]:
+    def _filtered(self, candidates: Candidates, bound: Bound) -> list[Columns]:
         """Without the tokens that the bound puts out of reach of the target."""
-        return [s[reached > self.target] for s, reached in zip(sets, bound.completions, strict=True)]
+        completions = bound.completions(self.problem, candidates, self.target)
+        return [s[reached > self.target] for s, reached in zip(candidates.sets, completions, strict=True)]
 
-    def _split(self, sets: list[Columns]) -> tuple[int, NDArray[np.bool_]]:
-        """The slot whose denominators vary most, in the head where they do; a mask of its smaller half."""
-        problem = self.problem
-        candidates = gather(problem, sets)
-        lower = np.maximum(candidates.lower, 1e-300)
-        best, choice = -1.0, (0, 0)
-        for i, table in enumerate(candidates.tables):
-            if len(sets[i]) > 1:
-                spread = (table.b.max(axis=1) - table.b.min(axis=1)) / lower
-                head = int(spread.argmax())
-                if spread[head] > best:
-                    best, choice = float(spread[head]), (i, head)
-        i, head = choice
-        b = problem.slots[i].b[head, sets[i]]
-        low, high = max(float(b.min()), 1e-300), max(float(b.max()), 1e-300)
-        upper = b > math.sqrt(low) * math.sqrt(high)
-        if not 0 < int(upper.sum()) < len(b):
-            order = np.argsort(b, kind="stable")
-            upper = np.zeros(len(b), dtype=bool)
-            upper[order[len(b) // 2 :]] = True
-        return i, upper if 2 * int(upper.sum()) <= len(b) else ~upper
+    def _split(self, node: Node, bound: Bound) -> tuple[int, NDArray[np.bool_]]:
+        """A slot, and a mask that parts its set in two by b of one head.
 
-    def _single(self, node: _Node) -> Assignment | None:
+        The head and slot are those to blame for most of the bound's excess at the assignment that attains it, where
+        that can still be one.
+        """
+        problem, candidates = self.problem, node.candidates
+        assert candidates is not None
+        assignment = bound.best
+        z = terms(problem, bound.c, assignment)
+        b = np.stack([slot.b[:, t] for slot, t in zip(problem.slots, assignment, strict=True)])
+        excess = (z * (bound.factors - 1 / (problem.template.b[:, 0] + b.sum(axis=0)))).sum(axis=0)
+        least, most = (np.stack([ends[k] for ends in candidates.ends]) for k in (0, 1))
+        positive = z.sum(axis=0) > 0  # 1/L was assumed, or else 1/U
+        far = np.where(positive, b - least, most - b)
+        blame = np.nan_to_num(excess * far**2 / np.maximum((far**2).sum(axis=0), 1e-300))
+        blame[np.array([len(s) == 1 for s in node.sets])] = -np.inf
+        slot, head = divmod(int(blame.argmax()), problem.heads)
+        columns = problem.slots[slot].b[head, node.sets[slot]]
+        low, high = least[slot, head], most[slot, head]
+        middle = (b[slot, head] + (low if positive[head] else high)) / 2
+        upper = columns > (middle + math.sqrt(low) * math.sqrt(high)) / 2
+        if not 0 < int(upper.sum()) < len(columns):
+            upper = np.zeros(len(columns), dtype=bool)
+            upper[np.argsort(columns, kind="stable")[len(columns) // 2 :]] = True
+        return slot, upper if 2 * int(upper.sum()) <= len(columns) else ~upper
+
+    def _single(self, node: Node) -> Assignment | None:
         """A node of one assignment that the bound could not refute: decide it exactly."""
         node.trace.append(Exact())
         assignment = tuple(int(s[0]) for s in node.sets)
@@ -238,17 +270,21 @@ class Search:
 
     # Candidates: plain floats, confirmed in balls before they count.
 
-    def _value(self, assignment: Assignment) -> float:
+    def _sums(self, assignment: Assignment) -> tuple[Floats, Floats]:
+        """(H,) N and D."""
         n, d = self.problem.template.a[:, 0].copy(), self.problem.template.b[:, 0].copy()
         for slot, column in zip(self.problem.slots, assignment, strict=True):
             n += slot.a[:, column]
             d += slot.b[:, column]
+        return n, d
+
+    def _value(self, assignment: Assignment) -> float:
+        n, d = self._sums(assignment)
         return float(self.problem.direct + (n / np.maximum(d, 1e-300)).sum())
 
-    def _propose(self, sets: list[Columns], local: Assignment, improve: bool) -> Assignment | None:
-        assignment = tuple(int(s[j]) for s, j in zip(sets, local, strict=True))
+    def _propose(self, sets: list[Columns], assignment: Assignment, improve: bool) -> Assignment | None:
         value = self._value(assignment)
-        if improve:
+        if improve or value > self.target:
             assignment, value = self._ascend(assignment, value, sets)
         if value > self.best_value:
             self.best_value, self.best_assignment = value, assignment
@@ -258,40 +294,55 @@ class Search:
         """Coordinate ascent: each slot in turn takes its best token, until none changes."""
         problem = self.problem
         chosen = list(assignment)
-        n = problem.template.a[:, 0] + sum(s.a[:, j] for s, j in zip(problem.slots, chosen, strict=True))
-        d = problem.template.b[:, 0] + sum(s.b[:, j] for s, j in zip(problem.slots, chosen, strict=True))
+        n, d = self._sums(assignment)
         stale = 0
         for i in itertools.cycle(range(len(chosen))):
             if stale == len(chosen):
                 break
             stale += 1
-            slot, columns = problem.slots[i], sets[i]
-            a = slot.a if len(columns) == slot.a.shape[1] else slot.a[:, columns]
-            b = slot.b if len(columns) == slot.b.shape[1] else slot.b[:, columns]
+            slot = problem.slots[i]
             n_rest, d_rest = n - slot.a[:, chosen[i]], d - slot.b[:, chosen[i]]
-            values = ((n_rest[:, None] + a) / np.maximum(d_rest[:, None] + b, 1e-300)).sum(axis=0) + problem.direct
-            j = int(values.argmax())
-            if values[j] > value + 1e-12 * abs(value):
-                value, chosen[i], stale = float(values[j]), int(columns[j]), 0
-                n, d = n_rest + slot.a[:, chosen[i]], d_rest + slot.b[:, chosen[i]]
+            j, best = self._best_token(i, sets[i], n_rest, d_rest)
+            if best > value + 1e-12 * abs(value):
+                value, chosen[i], stale = best, j, 0
+                n, d = n_rest + slot.a[:, j], d_rest + slot.b[:, j]
         return tuple(chosen), value
+
+    def _best_token(self, i: int, columns: Columns, n: Floats, d: Floats) -> tuple[int, float]:
+        """The best of a slot's candidates, and f with it, where the rest adds up to N and D."""
+        slot = self.problem.slots[i]
+        values = np.empty(len(columns))
+        for start in range(0, len(columns), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            chosen: slice | Columns = block if len(columns) == slot.a.shape[1] else columns[block]
+            bottom = slot.b[:, chosen] + d[:, None]
+            np.maximum(bottom, 1e-300, out=bottom)
+            values[block] = np.divide(slot.a[:, chosen] + n[:, None], bottom, out=bottom).sum(axis=0)
+        place = int(values.argmax())
+        return int(columns[place]), float(values[place] + self.problem.direct)
 
     def _restart(self, sets: list[Columns]) -> Assignment | None:
         """Ascents from random assignments of the root's survivors (fixed seed: the same search every time)."""
         rng = np.random.default_rng(0)
         for _ in range(_RESTARTS):
-            found = self._propose(sets, tuple(int(rng.integers(len(s))) for s in sets), improve=True)
+            found = self._propose(sets, tuple(int(rng.choice(s)) for s in sets), improve=True)
             if found is not None:
                 return found
         return None
 
-    def _first_guess(self, sets: list[Columns]) -> Floats:
-        """The ratios N/D of a locally best assignment."""
-        problem = self.problem
-        start = tuple(int(slot.a.sum(axis=0).argmax()) for slot in problem.slots)
-        if start:
-            start, self.best_value = self._ascend(start, self._value(start), sets)
-            self.best_assignment = start
-        n = problem.template.a[:, 0] + sum(s.a[:, j] for s, j in zip(problem.slots, start, strict=True))
-        d = problem.template.b[:, 0] + sum(s.b[:, j] for s, j in zip(problem.slots, start, strict=True))
-        return np.nan_to_num(n / np.maximum(d, 1e-300))
+    def _first_guess(self, sets: list[Columns]) -> Assignment:
+        """A locally best assignment."""
+        start = tuple(int(slot.a.sum(axis=0).argmax()) for slot in self.problem.slots)
+        start, self.best_value = self._ascend(start, self._value(start), sets)
+        self.best_assignment = start
+        return start
+
+
+def _within(active: list[Columns], sets: list[Columns]) -> list[Columns]:
+    """The active tokens that are still candidates; where none is, some candidate."""
+    kept = []
+    for tokens, candidates in zip(active, sets, strict=True):
+        places = np.minimum(np.searchsorted(candidates, tokens), len(candidates) - 1)
+        inside = tokens[candidates[places] == tokens]
+        kept.append(inside if len(inside) else candidates[:1])
+    return kept

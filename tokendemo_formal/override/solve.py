@@ -297,7 +297,7 @@ class _Run:
             outcome = one_head.decide(problem, confirm, linear.target)
             if outcome is not None:
                 return outcome
-        search = Search(problem, confirm, linear.target)
+        search = Search(problem, confirm, linear.target, self.certify)
         outcome = search.run(self.limits, self._watch(slots))
         if outcome.kind == "refuted" and self.certify:
             reader_token = self.reader_token if asked.tokens[asked.reader] is None else None
