@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +22,7 @@ from tokendemo_formal.attention import Alibi, Computation, Layer, Learned, Norm,
 from tokendemo_formal.models import save
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.exact import ExactGain
-from tokendemo_formal.override.question import Prompt, Question, Readout
+from tokendemo_formal.override.question import Prompt, Question, Readout, Template
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
 ARRAYS = ("embedding", "wq", "wk", "wv", "wo", "bq", "bk", "bv", "bo", "offset", "score_bias")
@@ -89,6 +89,8 @@ def question_line(question: Question, toward: int, against: int) -> Line:
     }
     if question.positions is not None:
         line["positions"] = list(question.positions)
+    if question.also:
+        line["also"] = [{"before": [*t.before], "after": [*t.after], "reader": t.reader} for t in question.also]
     return line
 
 
@@ -165,7 +167,8 @@ def question_of(line: Line, directory: Path, slots: int) -> Question:
     vocabulary = [t for a, b in zip(ends[::2], ends[1::2], strict=True) for t in range(a, b)]
     places = tuple(line["positions"]) if "positions" in line else None
     before, after = tuple(line["before"]), tuple(line["after"])
-    return Question(layer, readout, before, after, line["reader"], slots, tuple(vocabulary), places)
+    also = tuple(Template(tuple(t["before"]), tuple(t["after"]), t["reader"]) for t in line.get("also", []))
+    return Question(layer, readout, before, after, line["reader"], slots, tuple(vocabulary), places, also)
 
 
 # Bounds in floats ----------------------------------------------------------------------------------------------------
@@ -344,29 +347,98 @@ def searched(tables: Floats, sets: Sets, ids: Sequence[int]) -> Iterator[Line]:
     yield from searched(tables, [*sets[:i], sorted(second), *sets[i + 1 :]], ids)
 
 
-def sections(question: Question, length: int, bound: Fraction, tree: Any = searched) -> Iterator[Line]:
+def together(tables: list[Floats], weights: Sequence[float]) -> Floats:
+    """The weighted sum of several templates' functions: their heads side by side."""
+    chosen = [(t, w) for t, w in zip(tables, weights, strict=True) if w]
+    a, b = (np.concatenate(parts) for parts in zip(*((w * t.a, t.b) for t, w in chosen), strict=True))
+    slots = []
+    for i in range(len(tables[0].slots)):
+        pair = zip(*((w * t.slots[i][0], t.slots[i][1]) for t, w in chosen), strict=True)
+        slots.append(tuple(np.concatenate(parts) for parts in pair))
+    return Floats(sum(w * t.direct for t, w in chosen), a, b, slots)
+
+
+def searched_together(
+    tables: list[Floats], sets: Sets, ids: Sequence[int], against: int, hardest: Callable[[list[int]], int]
+) -> Iterator[Line]:
+    """Bound, filter and split by one of the templates, or by a sum of them, whichever bounds best."""
+    one = [tuple(float(i == k) for i in range(len(tables))) for k in range(len(tables))]
+    every = itertools.product((0.0, 0.5, 1.0), repeat=len(tables))
+    found = []
+    for weights in [*one, *(weights for weights in every if sum(weights) > 1 and max(weights) == 1)]:
+        table = together(tables, weights)
+        c = best_c(table, sets, 30)
+        total, reached, _ = evaluate(table, sets, c)
+        found.append((total / sum(weights), weights, c, reached))
+    least, weights, c, reached = min(found, key=lambda option: option[0])
+    of = {"of": [[k, against, str(Fraction(w))] for k, w in enumerate(weights) if w]}
+    if least < -SLACK:
+        yield node("leaf", c) | of
+        return
+    if all(len(s) == 1 for s in sets):
+        yield {"node": "exact", "of": [[hardest([ids[s[0]] for s in sets]), against, "1"]]}
+        return
+    kept = [[t for t, x in zip(s, most, strict=True) if x > -SLACK] for s, most in zip(sets, reached, strict=True)]
+    if kept != sets:
+        yield node("filter", c) | of
+        yield from searched_together(tables, kept, ids, against, hardest)
+        return
+    i = max(range(len(sets)), key=lambda k: len(sets[k]))
+    middle = len(sets[i]) // 2
+    yield {"node": "split", "slot": i, "tokens": [ids[k] for k in sets[i][:middle]]}
+    yield from searched_together(tables, [*sets[:i], sets[i][:middle], *sets[i + 1 :]], ids, against, hardest)
+    yield from searched_together(tables, [*sets[:i], sets[i][middle:], *sets[i + 1 :]], ids, against, hardest)
+
+
+def sections(
+    question: Question, length: int, bound: Fraction, tree: Any = searched, against: int = 1
+) -> Iterator[Line]:
     """The lines of one length."""
-    whole = question.with_slots(length).prompt(length)
-    owned = whole.tokens[whole.reader] is None
+    alone = [question.with_template(k).with_slots(length) for k in range(len(question.templates))]
+    wholes = [one.prompt(length) for one in alone]
+    owned = wholes[0].tokens[wholes[0].reader] is None
+    at = wholes[0].slots.index(wholes[0].reader) if owned else 0
     for token in sorted(question.vocabulary) if owned else [None]:
-        tokens = tuple(token if p == whole.reader and owned else t for p, t in enumerate(whole.tokens))
-        prompt = Prompt(tokens, whole.reader)
-        reading = reading_line(question, bound, prompt)
-        yield {"section": length, "bound": str(bound), **reading} | ({"reader_token": token} if owned else {})
-        tables = floats(question, prompt, bound, reading)
-        sets = [list(range(len(question.vocabulary))) for _ in prompt.slots]
-        yield from tree(tables, sets, list(question.vocabulary))
+        prompts = []
+        for whole in wholes:
+            tokens = tuple(token if owned and p == whole.slots[at] else t for p, t in enumerate(whole.tokens))
+            prompts.append(Prompt(tokens, whole.reader))
+        readings = [reading_line(one, bound, p) for one, p in zip(alone, prompts, strict=True)]
+        tables = [floats(*each[:2], bound, each[2]) for each in zip(alone, prompts, readings, strict=True)]
+        sets = [list(range(len(question.vocabulary))) for _ in prompts[0].slots]
+        line = {"section": length, "bound": str(bound)} | ({"reader_token": token} if owned else {})
+        if not question.also:
+            yield line | readings[0]
+            yield from tree(tables[0], sets, list(question.vocabulary))
+        else:
+            points = [x for reading in readings for x in reading.get("tangent", [])]
+            yield line | ({"tangent": points} if points else {})
+
+            def hardest(assignment: list[int], prompts: list[Prompt] = prompts) -> int:
+                """The template with the least gain."""
+                gains = [
+                    ExactGain(one).gain(p.filled(assignment), p.reader, 128)
+                    for one, p in zip(alone, prompts, strict=True)
+                ]
+                return min(range(len(gains)), key=lambda k: float(gains[k]))
+
+            yield from searched_together(tables, sets, list(question.vocabulary), against, hardest)
 
 
 # Certificates ------------------------------------------------------------------------------------------------------
 
 
 def all_gains(question: Question, length: int) -> dict[tuple[int, ...], tuple[Fraction, Fraction]]:
-    """Rational bounds of every assignment's gain, from balls of the package's own evaluation."""
-    prompt, gain = question.with_slots(length).prompt(length), ExactGain(question)
-    return {
-        t: gain.bounds(prompt.filled(t), prompt.reader) for t in itertools.product(question.vocabulary, repeat=length)
-    }
+    """Rational bounds of every assignment's gain (the least of all templates'), from balls of the package's own."""
+    found: dict[tuple[int, ...], tuple[Fraction, Fraction]] = {}
+    for index in range(len(question.templates)):
+        one = question.with_template(index).with_slots(length)
+        prompt, gain = one.prompt(length), ExactGain(one)
+        for t in itertools.product(question.vocabulary, repeat=length):
+            low, high = gain.bounds(prompt.filled(t), prompt.reader)
+            known = found.get(t, (low, high))
+            found[t] = min(low, known[0]), min(high, known[1])
+    return found
 
 
 def stored(layer: Layer, directory: Path, rows: Any) -> Layer:
@@ -410,5 +482,5 @@ def certificate(
     lines = [header, question_line(question, toward, against)]
     for length in lengths:
         bound = high if claim == "optimum" and high is not None else Fraction(0)
-        lines += sections(question, length, bound, tree)
+        lines += sections(question, length, bound, tree, against)
     return lines

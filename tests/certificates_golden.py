@@ -9,6 +9,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from tests.certificate_writer import (
     stored,
 )
 from tokendemo_formal.attention import Layer, Learned, Norm
-from tokendemo_formal.override.question import Question, Readout
+from tokendemo_formal.override.question import Question, Readout, Template
 
 HOME = Path(__file__).parent / "certificates"
 MODEL = HOME / "model"
@@ -54,6 +55,12 @@ def question(saved: Layer, threshold: Fraction, *, final_norm: bool = False, rea
     return Question(saved, readout, (0, 1), after, "last", 2, (0, 2, 3, 4))
 
 
+def universal(saved: Layer, threshold: Fraction, *, final_norm: bool = False) -> Question:
+    """The same tokens in three templates."""
+    asked = question(saved, threshold, final_norm=final_norm)
+    return replace(asked, also=(Template((5,), (2, 1), "last"), Template((3, 3), (1, 5), -1)))
+
+
 def ends(asked: Question, length: int) -> tuple[tuple[int, ...], Fraction, Fraction, Fraction]:
     """The best assignment, bounds of its gain, and a little more than the largest gain."""
     gains = all_gains(asked, length)
@@ -74,6 +81,12 @@ def valid(saved: Layer) -> dict[str, list[Line]]:
     owned = question(saved, Fraction(0), reader="slot")
     owned_best, owned_low, _, owned_most = ends(owned, 2)
     far = question(saved, normed_most, final_norm=True)
+    every = universal(saved, Fraction(0))
+    all_best, all_low, _, all_most = ends(every, 2)
+    never = universal(saved, all_most)
+    once = universal(saved, (all_low + ends(every, 1)[2]) / 2)
+    far_all = universal(saved, Fraction(1), final_norm=True)
+    far_best, far_low, _, far_most = ends(far_all, 2)
     return {
         "override": certificate(below, "override", [], best, start, stop),
         "no_override": certificate(above, "no-override", [0, 1, 2]),
@@ -83,6 +96,11 @@ def valid(saved: Layer) -> dict[str, list[Line]]:
         "optimum": certificate(zero, "optimum", [2], best, low, most),
         "final_norm_optimum": certificate(normed, "optimum", [2], normed_best, normed_low, normed_most),
         "final_norm_no_override": certificate(far, "no-override", [2]),
+        "universal_no_override": certificate(never, "no-override", [1, 2]),
+        "universal_minimum": certificate(
+            once, "minimum", [0, 1], all_best, all_low - once.readout.threshold, all_most - once.readout.threshold
+        ),
+        "universal_final_norm_optimum": certificate(far_all, "optimum", [2], far_best, far_low, far_most),
         "reader_in_slot_optimum": certificate(owned, "optimum", [2], owned_best, owned_low, owned_most),
     }
 
@@ -104,6 +122,14 @@ def invalid(good: dict[str, list[Line]]) -> dict[str, bytes]:
     every, owned = good["no_override_by_trying_all"], good["reader_in_slot_optimum"]
     split, exact = place(every, "split"), place(every, "exact")
     leaf = place(whole, "leaf")
+    never = good["universal_no_override"]
+    combined = next(i for i, line in enumerate(never) if len(line.get("of", [])) > 1)
+
+    def single(lines: list[Line]) -> list[Line]:
+        """A leaf of the template that is easiest to override, in place of the whole tree."""
+        line = next(line for line in lines[3:] if line["node"] == "leaf")
+        return [line | {"of": [[0, 1, "1"]], "c": ["0", "0"]}]
+
     other = seal(whole, MODEL).splitlines(keepends=True)
     header = json.loads(other[0])
     files = dict.fromkeys(header["files"], "0" * 64)
@@ -146,6 +172,14 @@ def invalid(good: dict[str, list[Line]]) -> dict[str, bytes]:
         "file_missing": encode(header | {"files": header["files"] | {"a.safetensors": "0" * 64}})
         + b"\n"
         + b"".join(other[1:]),
+        "of_other_weights": edited(
+            never, lambda x: x[combined].update(of=[[k, row, "1000" if k else w] for k, row, w in x[combined]["of"]])
+        ),
+        "of_an_easier_template": edited(never, lambda x: x[2:] and x.__setitem__(slice(3, None), single(x))),
+        "universal_threshold_lower": edited(never, lambda x: x[1].update(threshold="0")),
+        "universal_tangent_too_long": edited(
+            good["universal_final_norm_optimum"], lambda x: x[2].update(tangent=["1"] * 15)
+        ),
         "tangent_too_long": edited(good["final_norm_optimum"], lambda x: x[2].update(tangent=["1"] * 5)),
     }
 
@@ -168,7 +202,27 @@ def malformed(good: dict[str, list[Line]]) -> dict[str, bytes]:
     def described(part: str, **changed: object) -> bytes:
         return edited(whole, lambda x: x[1][part].update(changed))
 
+    universal = good["universal_no_override"]
+    at = next(i for i, line in enumerate(universal) if len(line.get("of", [])) > 1)
+
+    def of(change: Callable[[list[list[object]]], object]) -> bytes:
+        return edited(universal, lambda x: change(x[at]["of"]))
+
     return {
+        "of_missing": edited(universal, lambda x: x[at].pop("of")),
+        "of_empty": edited(universal, lambda x: x[at].update(of=[], c=[])),
+        "of_a_template_beyond": of(lambda x: x[0].__setitem__(0, 3)),
+        "of_a_row_beyond": of(lambda x: x[0].__setitem__(1, 2)),
+        "of_one_twice": of(lambda x: x.append(x[0])),
+        "of_no_weight": of(lambda x: x[0].pop()),
+        "of_weight_zero": of(lambda x: x[0].__setitem__(2, "0")),
+        "of_weight_below_zero": of(lambda x: x[0].__setitem__(2, "-1")),
+        "of_where_there_is_one": edited(whole, lambda x: x[-1].update(of=[[0, 1, "1"]])),
+        "c_of_one_template": edited(universal, lambda x: x[at].update(c=x[at]["c"][:2])),
+        "exact_of_several": edited(universal, lambda x: x.__setitem__(slice(3, None), [several(x[at])])),
+        "reading_of_several": edited(universal, lambda x: x[2].update(reading="plain")),
+        "also_is_no_list": edited(universal, lambda x: x[1].update(also={})),
+        "also_without_a_reader": edited(universal, lambda x: x[1]["also"][0].pop("reader")),
         "empty": b"",
         "blank_line": text + b"\n",
         "header_only": first,
@@ -228,6 +282,10 @@ def malformed(good: dict[str, list[Line]]) -> dict[str, bytes]:
         "tensor_ordered_wrongly": described("tensors", wq="wq;order=0,1"),
         "tensor_sliced_wrongly": described("tensors", wq="wq;slice=0,1,9"),
     }
+
+
+def several(line: Line) -> Line:
+    return {"node": "exact", "of": line["of"]}
 
 
 def write(home: Path = HOME) -> None:

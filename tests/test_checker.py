@@ -92,6 +92,7 @@ def test_there_are_stored_certificates_of_every_kind() -> None:
     assert {line["node"] for line in lines if "node" in line} == {"leaf", "filter", "split", "exact"}
     assert {line["reading"] for line in lines if "reading" in line} >= {"plain", "tangent"}
     assert any("joint" in line for line in lines)
+    assert any(len(line.get("of", [])) > 1 for line in lines)
     assert any("reader_token" in line for line in lines)
 
 
@@ -275,7 +276,9 @@ def claim_holds(lines: list[Line], directory: Path) -> bool:
     if header["claim"] == "no-override":
         return bool(gains) and below
     witness = tuple(header["witness"])
-    low, high = exact_gain(question_of(lines[1], directory, len(witness)), witness)
+    asked = question_of(lines[1], directory, len(witness))
+    ends = [exact_gain(asked.with_template(index), witness) for index in range(len(asked.templates))]
+    low, high = min(low for low, _ in ends), min(high for _, high in ends)
     claimed = Fraction(header["low"]) <= high and low <= Fraction(header["high"])
     return below and claimed and (header["claim"] == "optimum" or high > 0)
 
@@ -513,6 +516,15 @@ def test_sizes_beyond_the_limits_are_unsupported(limits: Limits, message: str) -
     assert message in found.message
 
 
+def test_tables_of_many_conditions_are_limited() -> None:
+    path = HOME / "valid" / "universal_no_override.jsonl"
+    pairs = 2 * 4 * 2  # slots, tokens, heads
+    assert check(path, MODEL, limits=Limits(entries=3 * pairs)).kind == "valid"
+    found = check(path, MODEL, limits=Limits(entries=3 * pairs - 1))
+    assert (found.kind, found.exit_code) == ("unsupported", 3)
+    assert "3 tables of 16 pairs" in found.message
+
+
 def test_another_version_is_unsupported(tmp_path: Path) -> None:
     lines = read(HOME / "valid" / "no_override.jsonl")
     lines[0]["version"] = 2
@@ -601,7 +613,7 @@ def test_deep_trees_need_no_recursion(tmp_path: Path) -> None:
 
 # The checker alone -------------------------------------------------------------------------------------------------
 
-PARTS = ("checker", "claim", "layer", "stored")
+PARTS = ("checker", "claim", "layer", "section", "stored")
 FOLDER = Path(package.__file__).parent
 
 
@@ -678,9 +690,8 @@ def fits(value: Any, schema: Any) -> bool:
         return all(rule is True or (rule is not False and fits(value[key], rule)) for key, rule in rules.items())
     if isinstance(value, list):
         unique = not schema.get("uniqueItems") or len(set(value)) == len(value)
-        return (
-            unique and len(value) <= schema.get("maxItems", math.inf) and all(fits(x, schema["items"]) for x in value)
-        )
+        least, most = schema.get("minItems", 0), schema.get("maxItems", math.inf)
+        return unique and least <= len(value) <= most and all(fits(x, schema["items"]) for x in value)
     if isinstance(value, str):
         return re.search(schema.get("pattern", ""), value) is not None
     return isinstance(value, bool) or value >= schema.get("minimum", value)
@@ -696,7 +707,8 @@ def test_lines_fit_the_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["key_missing", "key_unknown", "format", "claim", "c_is_nan", "c_is_a_float", "c_in_decimals", "joint_twice",
-     "c_with_too_many_digits", "node_unknown", "integer_as_boolean", "positions_unknown"],
+     "c_with_too_many_digits", "node_unknown", "integer_as_boolean", "positions_unknown", "of_empty", "of_no_weight",
+     "also_is_no_list", "also_without_a_reader"],
 )  # fmt: skip
 def test_the_schema_rejects_what_is_malformed_within_a_line(name: str) -> None:
     assert not all(fits(line, SCHEMA) for line in read(HOME / "malformed" / f"{name}.jsonl"))

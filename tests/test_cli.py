@@ -125,6 +125,27 @@ def test_float32_runs_are_bounded(
     assert re.search(r"^float32 +not bounded: a float32 run may overflow", capsys.readouterr().out, re.MULTILINE)
 
 
+def test_several_templates(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "several.toml"
+    other = '[[template]]\nbefore = "tell the"\nafter = "now"\nreader = "last"\n[readout]'
+    path.write_text(SCENARIO.replace("[template]", "[[template]]").replace("[readout]", other))
+    content = run_json(capsys, "solve", str(path))
+    assert content["verdict"] == "override"
+    lows = [Fraction(Decimal(template["margin"][0])) for template in content["templates"]]
+    assert len(lows) == 2
+    assert Fraction(Decimal(content["margin"][0])) == min(lows) > 0
+    assert content["templates"][0]["prompt_ids"] == content["prompt_ids"]
+    tail = content["templates"][1]["prompt_ids"]
+    assert tail[2:-1] == content["token_ids"]
+    assert main(["solve", str(path), "--votes", "--float32"]) == 0
+    printed = capsys.readouterr().out
+    assert "Each of 2 templates had to be overridden by the same tokens" in printed
+    assert printed.count(": margin between") == 2
+    assert "margin      the least is between" in printed
+    assert "Votes in the first template:" in printed
+    assert main(["solve", str(path), "--engine", "z3"]) == 2
+
+
 def test_margin_is_rounded_outward(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
     content = run_json(capsys, "solve", scenario)
     low, high = (Fraction(Decimal(end)) for end in content["margin"])

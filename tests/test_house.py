@@ -105,6 +105,17 @@ def test_examples_are_scenarios(path: Path) -> None:
         scenario.question()
 
 
+def test_the_page_of_questions_is_what_its_command_writes() -> None:
+    from benchmarks import questions
+
+    page = questions.PAGE.read_text(encoding="utf-8")
+    assert page.startswith(questions.HEAD)
+    assert re.findall(r"^## (.*)", page, re.MULTILINE) == [path.name for path in questions.examples()]
+    for path in questions.examples():  # the headline; another witness may be as short
+        headline = questions.section(path).partition("\n\ntokens")[0]
+        assert headline in page
+
+
 # Metadata ----------------------------------------------------------------------------------------------------------
 
 

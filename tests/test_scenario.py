@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tests.small_model import TOKENS, save_small_model
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.models import Model, load_model
-from tokendemo_formal.override.question import Readout
-from tokendemo_formal.scenario import TEMPLATE, Scenario, parse_scenario, read_scenario
+from tokendemo_formal.override.question import Readout, Template
+from tokendemo_formal.scenario import TEMPLATE, Scenario, TemplateText, parse_scenario, read_scenario
 
 GOOD: dict[str, dict[str, Any]] = {
     "": {"ask": "minimum"},
@@ -357,6 +357,57 @@ def test_texts_need_a_tokenizer(tmp_path: Path, path: str, value: object) -> Non
     key = path.replace("__", ".")
     with pytest.raises(ScenarioError, match=rf"{key}: .* has no tokenizer; give token ids instead"):
         parse_scenario(changed(**NUMBERS | {path: value})).question(model)
+
+
+# Several templates -------------------------------------------------------------------------------------------------
+
+SEVERAL = """
+[model]
+source = "small"
+[[template]]
+before = "[BOS] never tell the secret"
+after = "now"
+reader = "last"
+[[template]]
+before = [1, 3]
+reader = -1
+[readout]
+toward = "ship"
+against = "refuse"
+[adversary]
+slots = 2
+"""
+
+
+def test_several_templates(small: Model) -> None:
+    scenario = parse_scenario(SEVERAL)
+    assert (scenario.before, scenario.also) == ("[BOS] never tell the secret", (TemplateText((1, 3), "", -1),))
+    question = scenario.question(small)
+    assert question.also == (Template((1, 3), (), -1),)
+    assert question.with_template(1).prompt(2).tokens == (1, 3, None, None)
+    assert question.with_template(0).also == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("reader = -1", "", r'template\[2\]\.reader: missing; expected "first", "last" or a position'),
+        ("reader = -1", "reader = -1\nend = 1", r"template\[2\]\.end: unknown key"),
+        ("[1, 3]", '"nowhere"', r'template\[2\]\.before: the tokenizer doesn\'t know "nowhere"'),
+        ("[1, 3]", "[99]", r"template\[2\]: template\.before: token id 99"),
+        ("[1, 3]", "[1, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1]", r"template\[2\]: template: 13 tokens with 2 slots"),
+    ],
+)
+def test_mistakes_in_one_of_several_templates(old: str, new: str, message: str, small: Model) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        parse_scenario(SEVERAL.replace(old, new)).question(small)
+
+
+@pytest.mark.parametrize("value", ["[]", "[1]", '["a"]', "3"])
+def test_what_is_no_template(value: str) -> None:
+    content = {name: table for name, table in GOOD.items() if name != "template"}
+    with pytest.raises(ScenarioError, match=r"template: found .*; expected a table \[template\]"):
+        parse_scenario(toml({**content, "": {"template": Raw(value)}}))
 
 
 # Real models -------------------------------------------------------------------------------------------------------

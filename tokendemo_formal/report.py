@@ -49,15 +49,16 @@ class Report:
 
     @property
     def retokenises(self) -> bool | None:
-        """Whether the text of the whole prompt encodes back to its ids; None without a witness or a tokenizer.
+        """Whether the text of each whole prompt encodes back to its ids; None without a witness or a tokenizer.
 
         Where it doesn't, the assignment can be given to the layer, but not be typed as text.
         """
         tokenizer, prompt = self.model.tokenizer, self.answer.prompt
         if tokenizer is None or prompt is None:
             return None
+        prompts = self.answer.prompts or (prompt,)
         try:
-            return tokenizer.encode(tokenizer.decode(prompt)) == prompt
+            return all(tokenizer.encode(tokenizer.decode(ids)) == ids for ids in prompts)
         except InputError:
             return False
 
@@ -92,6 +93,11 @@ class Report:
             "left_out": list(self._left_out),
             "notes": list(answer.notes),
         }
+        if answer.prompts:
+            content["templates"] = [
+                {"prompt_ids": list(prompt), "margin": list(margin.decimals())}
+                for prompt, margin in zip(answer.prompts, answer.margins, strict=True)
+            ]
         if self.votes is not None:
             content["votes"] = {
                 "prompt_ids": list(self.votes.prompt),
@@ -114,16 +120,22 @@ class Report:
     def to_text(self) -> str:
         """What ``tokendemo solve`` prints, with a line feed at the end."""
         answer = self.answer
-        lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary)), _WIDTH), ""]
+        templates = len(self.question.templates)
+        lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary), templates), _WIDTH), ""]
         if answer.assignment:
             lines += _item("tokens", " ".join(self._names(answer.assignment)))
             lines += _item("token ids", " ".join(map(str, answer.assignment)))
+        for prompt, margin in zip(answer.prompts, answer.margins, strict=True):
+            low, high = margin.decimals()
+            lines += _item("prompt", f"{self._text(prompt)}: margin between {low} and {high}")
         if answer.prompt is not None:
-            lines += _item("prompt", self._text(answer.prompt))
+            if not answer.prompts:
+                lines += _item("prompt", self._text(answer.prompt))
             lines += _item("as text", _RETOKENISES[self.retokenises])
         if answer.margin is not None:
             low, high = answer.margin.decimals()
-            lines += _item("margin", f"between {low} and {high} (an override is above 0)")
+            least = "the least is " if answer.margins else ""
+            lines += _item("margin", f"{least}between {low} and {high} (an override is above 0)")
         if answer.upper is not None:
             lines += _item("at most", f"{_above(answer.upper)} for every assignment of {_tokens(answer.slots)}: proved")
         if answer.ruled_out:
@@ -138,7 +150,8 @@ class Report:
         for note in answer.notes:
             lines += _item("note", note)
         if self.votes is not None:
-            lines += ["", *votes_table(self.model, self.votes, self._slots)]
+            lines += ["", *(["Votes in the first template:"] if templates > 1 else [])]
+            lines += votes_table(self.model, self.votes, self._slots)
         return "\n".join(lines) + "\n"
 
     @property
@@ -205,14 +218,18 @@ def count(vocabulary: int, slots: int) -> str:
     return f"{number:,} assignments" if number < 10**9 else f"{Decimal(number):.1e} assignments"
 
 
-def headline(answer: Answer, vocabulary: int) -> str:
+def headline(answer: Answer, vocabulary: int, templates: int = 1) -> str:
     """The answer in one or two sentences.
 
     Args:
         answer: the answer.
         vocabulary: how many tokens the adversary may use.
+        templates: how many templates the same tokens had to override.
     """
     m = answer.slots
+    if templates > 1:
+        where = f" Each of {templates} templates had to be overridden by the same tokens; the margin is the least."
+        return headline(answer, vocabulary) + where
     among = f"{count(vocabulary, m)} of {_tokens(m)}"
     if answer.verdict == "optimum":
         return f"The largest margin over all {among} is known: the one below."

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokendemo_formal.attention import Alibi, Layer, Learned, Rotary, Sinusoidal, softmax
 from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.override.answer import Answer, Bounds
-from tokendemo_formal.override.proof import Exact, Filter, Leaf, Section, Split, Trace
+from tokendemo_formal.override.proof import Combination, Exact, Filter, Leaf, Section, Split, Trace
 from tokendemo_formal.override.question import Question
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
@@ -165,6 +165,11 @@ def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
     }
     if question.positions is not None:
         described["positions"] = list(question.positions)
+    if question.also:
+        described["also"] = [
+            {"before": list(other.before), "after": list(other.after), "reader": other.reader}
+            for other in question.also
+        ]
     return described
 
 
@@ -215,10 +220,13 @@ def _section(section: Section) -> dict[str, Any]:
     described: dict[str, Any] = {
         "section": section.slots,
         "bound": float(section.bound).hex(),
-        "reading": section.reading.kind,
     }
-    if section.reading.kind == "tangent":
-        described["tangent"] = [x.hex() for x in section.reading.point]
+    points = section.tangents
+    if section.reading is not None:
+        described["reading"] = section.reading.kind
+        points = (section.reading.point,) if section.reading.kind == "tangent" else ()
+    if points:
+        described["tangent"] = [x.hex() for point in points for x in point]
     if section.reader_token is not None:
         described["reader_token"] = section.reader_token
     return described
@@ -234,12 +242,16 @@ def _nodes(trace: Trace, vocabulary: NDArray[np.int64]) -> Iterator[dict[str, An
                 node: dict[str, Any] = {"node": kind, "c": [x.hex() for x in step.c.tolist()]}
                 if step.joint:
                     node["joint"] = list(step.joint)
-                yield node
+                yield node | _of(step.of)
             elif isinstance(step, Exact):
-                yield {"node": "exact"}
+                yield {"node": "exact"} | _of(step.of)
             elif isinstance(step, Split):
                 yield {"node": "split", "slot": step.slot, "tokens": sorted(vocabulary[step.columns].tolist())}
                 pending += [step.second, step.first]
+
+
+def _of(combination: Combination) -> dict[str, Any]:
+    return {"of": [[*condition, weight.hex()] for condition, weight in combination]} if combination else {}
 
 
 def _line(content: dict[str, Any]) -> str:

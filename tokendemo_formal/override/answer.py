@@ -47,8 +47,9 @@ class Answer:
         engine: what decided.
         slots: the number of slots of the witness; without one, the most that were asked for.
         assignment: the witness's token ids for the slots in the order of their positions, or None.
-        prompt: the ids of the whole prompt with the witness in it, or None.
-        margin: of the witness, enclosed in balls from the weights, or None.
+        prompt: the ids of the whole prompt (of the first template) with the witness in it, or None.
+        margin: of the witness, enclosed in balls from the weights, or None; with several templates the least.
+        prompts, margins: with several templates, of each.
         upper: a proved upper bound of the margin over all assignments with ``slots`` slots, where one was proved.
         ruled_out: the lengths for which it is proved that no assignment overrides.
         minimum: the length of the shortest override, where that is proved.
@@ -66,6 +67,8 @@ class Answer:
     assignment: tuple[int, ...] | None = None
     prompt: tuple[int, ...] | None = None
     margin: Bounds | None = None
+    prompts: tuple[tuple[int, ...], ...] = ()
+    margins: tuple[Bounds, ...] = ()
     upper: Fraction | None = None
     ruled_out: tuple[int, ...] = ()
     minimum: int | None = None

@@ -81,6 +81,9 @@ def float32_distance(question: Question, assignment: Sequence[int] | None = None
         UnsupportedError: where no bound is found: numbers may overflow float32, or a norm may lose all digits; and,
             over all assignments, for a readout through a final norm.
     """
+    if question.also:  # the margin is the least of all, so no further off than one of them
+        alone = (question.with_template(index) for index in range(len(question.templates)))
+        return max(float32_distance(one, assignment) for one in alone)
     slots = question.slots if assignment is None else len(assignment)
     prompt = question.with_slots(slots).prompt(slots)
     if assignment is not None:

@@ -41,6 +41,15 @@ class Readout:
 
 
 @dataclass(frozen=True)
+class Template:
+    """The fixed part of a prompt: token ids around the slots, and where the reader stands."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    reader: Literal["first", "last"] | int
+
+
+@dataclass(frozen=True)
 class Prompt:
     """A prompt with holes: ``tokens[p]`` is the id at position p, None in a slot."""
 
@@ -71,6 +80,7 @@ class Question:
         vocabulary: the ids that the adversary may use, without repeats.
         positions: where the slots stand in the whole prompt, if not between ``before`` and ``after``; a question with
             fewer slots uses the first of them.
+        also: further templates that the same tokens have to override, too; the margin is then the least of all.
 
     Raises:
         ScenarioError: for ids outside the layer's vocabulary, a reader outside the prompt, an empty vocabulary,
@@ -85,6 +95,7 @@ class Question:
     slots: int
     vocabulary: tuple[int, ...]
     positions: tuple[int, ...] | None = None
+    also: tuple[Template, ...] = ()
 
     def __post_init__(self) -> None:
         size = self.layer.vocabulary
@@ -109,6 +120,21 @@ class Question:
                 f"adversary.positions: expected at least {self.slots} increasing numbers; found {list(self.positions)}"
             )
         self.prompt(self.slots)
+        for number in range(1, len(self.also) + 1):
+            try:
+                self.with_template(number)
+            except ScenarioError as error:
+                raise ScenarioError(f"template[{number + 1}]: {error}") from error
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """All templates that the same tokens have to override."""
+        return (Template(self.before, self.after, self.reader), *self.also)
+
+    def with_template(self, index: int) -> Question:
+        """The question of one template alone."""
+        template = self.templates[index]
+        return replace(self, before=template.before, after=template.after, reader=template.reader, also=())
 
     def with_slots(self, slots: int) -> Question:
         """The same question with another number of slots."""

@@ -87,7 +87,11 @@ def solve(
     )
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
-    run = _Run(question, engine, limits, progress, certify)
+    run = Run(question, engine, limits, progress, certify)
+    if question.also:
+        from tokendemo_formal.override.compound import CompoundRun  # it builds on this module
+
+        run = CompoundRun(question, engine, limits, progress, certify)
     if ask == "exists":
         answer = run.exists()
     elif ask == "minimum":
@@ -122,7 +126,7 @@ class _Clock:
         self.seconds[phase] += time.monotonic() - started
 
 
-class _Run:
+class Run:
     """One call of :func:`solve`."""
 
     def __init__(
@@ -178,7 +182,7 @@ class _Run:
         prompt = question.prompt(question.slots)
         # Any assignment will do for a start: the first decision is whether a better one exists.
         best: Assignment = (0,) * len(prompt.slots)
-        gain = self._gain(prompt, best)
+        gain = self.gain(prompt, best)
         while True:
             target = float(np.nextafter(float(gain.low + Fraction(tolerance) * Fraction(3, 4)), -np.inf))
             if Fraction(target) < gain.low:
@@ -188,7 +192,7 @@ class _Run:
                 break
             assert outcome.assignment is not None
             best = outcome.assignment
-            gain = self._gain(prompt, best)
+            gain = self.gain(prompt, best)
         answer = self._witnessed("maximum", prompt, best)
         if outcome.kind == "gave-up":
             self._note_undecided(outcome)
@@ -206,7 +210,7 @@ class _Run:
             start: a known assignment, to begin near.
         """
         if not prompt.slots:
-            verdict = self._above(prompt, (), target)
+            verdict = self.above(prompt, (), target)
             if verdict is False and self.certify:
                 self.sections.append(Section(0, target, self._linear(prompt, target, None), [Exact()]))
             kind = {True: "found", False: "refuted", None: "gave-up"}[verdict]
@@ -239,11 +243,11 @@ class _Run:
             if fixed.slots:
                 outcome = self._decide_read(fixed, prompt, target, whole, rest)
             else:
-                verdict = self._above(prompt, (column,), target)
+                verdict = self.above(prompt, (column,), target)
                 if verdict is False and self.certify:
                     self.sections.append(Section(1, target, self._linear(fixed, target, None), [Exact()], token))
                 outcome = Outcome("found", ()) if verdict else Outcome("gave-up" if verdict is None else "refuted")
-            self._builder = None  # tables of one reader token are of no use to the next
+            self.forget_tables()  # those of one reader token are of no use to the next
             if outcome.kind == "found":
                 assert outcome.assignment is not None
                 return replace(outcome, assignment=whole(outcome.assignment))
@@ -262,12 +266,12 @@ class _Run:
     ) -> Outcome:
         """A decision whose reader is a fixed token of ``prompt``; ``whole`` turns assignments to ones of ``asked``."""
         began = time.monotonic()
-        linear, enclosed = self._enclosed(prompt, target, start)
+        linear, enclosed = self.enclosed(prompt, target, start)
         self.clock.timed("tables", began)
         began = time.monotonic()
 
         def confirm(assignment: Assignment) -> bool | None:
-            return self._above(asked, whole(assignment), target)
+            return self.above(asked, whole(assignment), target)
 
         try:
             if self.engine == "brute-force":
@@ -321,13 +325,16 @@ class _Run:
 
     # Tables
 
-    def _enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
+    def enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
         linear = self._linear(prompt, target, start)
         if linear.kind in ("tangent", "deviation"):
             return linear, TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS)).enclosed(prompt)
         if self._builder is None:
             self._builder = TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS))
         return linear, self._builder.enclosed(prompt)
+
+    def forget_tables(self) -> None:
+        self._builder = None
 
     def _linear(self, prompt: Prompt, target: float, start: Assignment | None) -> LinearReading:
         with precision(FOLD_BITS):
@@ -387,10 +394,10 @@ class _Run:
     def _ids(self, assignment: Assignment) -> tuple[int, ...]:
         return tuple(self.question.vocabulary[column] for column in assignment)
 
-    def _above(self, prompt: Prompt, assignment: Assignment, target: float) -> bool | None:
+    def above(self, prompt: Prompt, assignment: Assignment, target: float) -> bool | None:
         return self.exact.above(prompt.filled(self._ids(assignment)), prompt.reader, target)
 
-    def _gain(self, prompt: Prompt, assignment: Assignment) -> Bounds:
+    def gain(self, prompt: Prompt, assignment: Assignment) -> Bounds:
         return Bounds(*self.exact.bounds(prompt.filled(self._ids(assignment)), prompt.reader))
 
     def _witnessed(self, ask: Ask, prompt: Prompt, assignment: Assignment | None) -> Answer:
@@ -402,7 +409,7 @@ class _Run:
             len(prompt.slots),
             assignment=self._ids(assignment),
             prompt=prompt.filled(self._ids(assignment)),
-            margin=self._gain(prompt, assignment),
+            margin=self.gain(prompt, assignment),
         )
 
     def _gave_up(self, ask: Ask, slots: int, outcome: Outcome, ruled_out: tuple[int, ...]) -> Answer:
