@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_constant
+from tokendemo_formal.proving.lemmas.sums import sum_constant
 from tokendemo_formal.theorems.setting import m
 from tokendemo_formal.theorems.share import g, pull
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, Variable, both, each, exp, fresh, implies, natural, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import mass_positive, sum_equal, sum_zero
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_zero
 from tokendemo_formal.proving.tactics import at_index
 from tokendemo_formal.theorems.guarantees import L, Run, one, same_state, two, width
 from tokendemo_formal.theorems.setting import H, k
@@ -73,14 +74,8 @@ def prove(p: Proof) -> None:
         return [
             hidden(one, "first", h, i, c),
             hidden(two, "second", h, i, c),
-            p.have(
-                total(k, lambda j: weight(one, j)).eq(total(k, lambda j: weight(two, j))),
-                [weights, p.lemma(sum_equal, k, lambda j: weight(one, j), lambda j: weight(two, j))],
-            ),
-            p.have(
-                total(k, lambda j: vote(one, j)).eq(total(k, lambda j: vote(two, j))),
-                [votes, p.lemma(sum_equal, k, lambda j: vote(one, j), lambda j: vote(two, j))],
-            ),
+            kernel.same(total(k, lambda j: weight(one, j)), total(k, lambda j: weight(two, j)), weights),
+            kernel.same(total(k, lambda j: vote(one, j)), total(k, lambda j: vote(two, j)), votes),
             p.have(
                 total(k, lambda j: weight(one, j)) > 0,
                 [some, p.lemma(mass_positive, k, lambda j: one.score(layer, h, i, j))],
