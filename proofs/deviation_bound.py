@@ -22,7 +22,6 @@ from tokendemo_formal.theorems.bounds import (
     R,
     R_own,
     beta,
-    d,
     head_part,
     high,
     reach,
@@ -33,7 +32,7 @@ from tokendemo_formal.theorems.bounds import (
     z,
     z_own,
 )
-from tokendemo_formal.theorems.setting import H, eps, n
+from tokendemo_formal.theorems.setting import H, d, eps, n
 
 
 def prove(p: Proof) -> None:

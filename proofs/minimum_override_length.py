@@ -5,8 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, both, either, exp, implies, natural, some
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_constant, sum_positive
-from tokendemo_formal.theorems.override import copies, g, surplus, vote, votes
-from tokendemo_formal.theorems.setting import E_S, N_S, V, a_U, a_V, k, m, margin, n, s_S, s_U, s_V, tau
+from tokendemo_formal.theorems.override import copies, g, vote
+from tokendemo_formal.theorems.setting import E_S, N_S, V, a_U, a_V, k, m, margin, n, s_S, s_U, s_V, surplus, tau, votes
 
 
 def prove(p: Proof) -> None:

@@ -25,7 +25,6 @@ from tokendemo_formal.theorems.norms import (
     W_Q,
     b_K,
     b_Q,
-    d,
     phi,
     plane_bound,
     plane_score,
@@ -36,6 +35,7 @@ from tokendemo_formal.theorems.norms import (
     u,
     v,
 )
+from tokendemo_formal.theorems.setting import d
 
 
 def prove(p: Proof) -> None:

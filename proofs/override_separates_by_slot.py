@@ -5,8 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, each, exp, implies, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.lemmas.sums import sum_monotone
-from tokendemo_formal.theorems.override import s_C, surplus, top, votes
-from tokendemo_formal.theorems.setting import a_U, m, margin, s_U, tau
+from tokendemo_formal.theorems.override import s_C, top
+from tokendemo_formal.theorems.setting import a_U, m, margin, s_U, surplus, tau, votes
 
 
 def prove(p: Proof) -> None:

@@ -15,8 +15,8 @@ from tokendemo_formal.proving.lemmas.sums import (
     weighted_at_most,
 )
 from tokendemo_formal.proving.tactics import equal_sums, for_each
-from tokendemo_formal.theorems.query import d, dot, k_S, k_U, q, weight
-from tokendemo_formal.theorems.setting import k, m
+from tokendemo_formal.theorems.query import dot, k_S, k_U, q, weight
+from tokendemo_formal.theorems.setting import d, k, m
 
 
 def prove(p: Proof) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import both, implies, real
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.lemmas.attention import attention_at_least, mass_positive
-from tokendemo_formal.theorems.defences import A, a
-from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, a_U, k, m, margin, rho, s_S, s_U, share, tau
+from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, A, a, a_U, k, m, margin, rho, s_S, s_U, share, tau
 
 
 def prove(p: Proof) -> None:

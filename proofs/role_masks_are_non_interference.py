@@ -8,8 +8,8 @@ from tokendemo_formal.proving.kernel import Fact
 from tokendemo_formal.proving.lemmas.attention import mass_positive
 from tokendemo_formal.proving.lemmas.sums import sum_zero
 from tokendemo_formal.proving.tactics import at_index
-from tokendemo_formal.theorems.guarantees import ah_U, head, head_alone, sh_S, sh_U, visible
-from tokendemo_formal.theorems.setting import H, k, m
+from tokendemo_formal.theorems.guarantees import head, head_alone, visible
+from tokendemo_formal.theorems.setting import H, ah_U, k, m, sh_S, sh_U
 
 
 def prove(p: Proof) -> None:
