@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, implies, real
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import geometric_at_least, geometric_at_most, sum_positive
+from tokendemo_formal.proving.lemmas.attention import geometric_at_least, geometric_at_most
+from tokendemo_formal.proving.lemmas.sums import sum_positive
 from tokendemo_formal.proving.tactics import exp_of_sum
 from tokendemo_formal.theorems.positions import TRAILING_S, TRAILING_U, distance, mu, r
 from tokendemo_formal.theorems.setting import hi, k, lo, m, s_S, s_U

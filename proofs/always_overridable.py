@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.theorems.override import copies, surplus, vote
-from tokendemo_formal.theorems.setting import n
+from tokendemo_formal.theorems.override import copies, vote
+from tokendemo_formal.theorems.setting import n, surplus
 
 
 def prove(p: Proof) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive, mass_shifted, sum_constant, weighted_shifted
+from tokendemo_formal.proving.lemmas.attention import mass_positive, mass_shifted, weighted_shifted
+from tokendemo_formal.proving.lemmas.sums import sum_constant
 from tokendemo_formal.theorems.setting import E_S, N_S, a_S, k, m, s_S, s_U
 from tokendemo_formal.theorems.share import beta, r
 

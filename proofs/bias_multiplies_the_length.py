@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive, mass_shifted, threshold_inside, weighted_shifted
+from tokendemo_formal.proving.lemmas.attention import mass_positive, mass_shifted, threshold_inside, weighted_shifted
 from tokendemo_formal.theorems.setting import a_S, a_U, k, m, s_S, s_U, tau
 from tokendemo_formal.theorems.share import beta
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import exp, natural, term
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive, sum_constant
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_constant
 from tokendemo_formal.proving.tactics import for_each
 from tokendemo_formal.theorems.setting import E_S, V, cap, hi, k, lo, m, s_S, s_U, s_V
 

@@ -6,8 +6,8 @@ from tokendemo_formal.logic.terms import Function, Term, Variable, exp, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
 from tokendemo_formal.proving.tactics import equal_sums
-from tokendemo_formal.theorems.causality import OV, A, agree, attention, d, head_output, query, score, value, x, y
-from tokendemo_formal.theorems.setting import H
+from tokendemo_formal.theorems.causality import OV, A, agree, attention, head_output, query, score, value, x, y
+from tokendemo_formal.theorems.setting import H, d
 
 
 def prove(p: Proof) -> None:

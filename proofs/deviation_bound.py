@@ -7,13 +7,13 @@ from collections.abc import Callable
 from tokendemo_formal.logic.terms import Term, Variable, both, either, implies, real, sqrt, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
+from tokendemo_formal.proving.lemmas.sums import (
     cauchy_schwarz,
     sum_added,
+    sum_exchanged,
     sum_monotone,
     sum_nonnegative,
     sum_scaled,
-    sums_swapped,
     weighted_at_most,
 )
 from tokendemo_formal.proving.tactics import at_index, for_each
@@ -22,7 +22,6 @@ from tokendemo_formal.theorems.bounds import (
     R,
     R_own,
     beta,
-    d,
     head_part,
     high,
     reach,
@@ -33,7 +32,7 @@ from tokendemo_formal.theorems.bounds import (
     z,
     z_own,
 )
-from tokendemo_formal.theorems.setting import H, eps, n
+from tokendemo_formal.theorems.setting import H, d, eps, n
 
 
 def prove(p: Proof) -> None:
@@ -122,7 +121,7 @@ def prove(p: Proof) -> None:
             whole.eq(total(n, lambda i: weight(h, i) * product(i))),
             [
                 kernel.same(whole, double, inside),
-                sums_swapped(kernel, d, n, lambda j, i: stream(j) * (weight(h, i) * z(h, i, j))),
+                sum_exchanged(kernel, d, n, lambda j, i: stream(j) * (weight(h, i) * z(h, i, j))),
                 kernel.same(swapped, total(n, lambda i: weight(h, i) * product(i)), outside),
             ],
         )
@@ -154,7 +153,7 @@ def prove(p: Proof) -> None:
                 lambda j: stream(j) * z_own(j),
                 lambda j: total(H, lambda h: stream(j) * head_part(h, j)),
             ),
-            sums_swapped(kernel, d, H, lambda j, h: stream(j) * head_part(h, j)),
+            sum_exchanged(kernel, d, H, lambda j, h: stream(j) * head_part(h, j)),
             sum_monotone(kernel, H, voted, lambda h: length * R(h)),
             sum_scaled(kernel, H, length, lambda h: R(h)),
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, implies
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_at_least, sum_at_most, sum_positive
+from tokendemo_formal.proving.lemmas.sums import sum_at_least, sum_at_most, sum_positive
 from tokendemo_formal.theorems.setting import E_S, E_U, hi, k, lo, m, s_S, s_U
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import exp
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import exp_difference
+from tokendemo_formal.proving.lemmas.attention import exp_difference
 from tokendemo_formal.theorems.setting import eps, hi, k, lo, m
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, each, exp, natural, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import mass_positive, sum_constant
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_constant
 from tokendemo_formal.proving.tactics import for_each
 from tokendemo_formal.theorems.setting import n
 from tokendemo_formal.theorems.voice import Z, s

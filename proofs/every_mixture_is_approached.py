@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Numeric, Term, both, exp, natural, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import (
-    attention_at_least,
-    attention_at_most,
-    product_nonnegative,
-    quotient_at_least,
-    quotient_at_most,
-    sum_monotone,
-    sum_nonnegative,
-    weighted_at_least,
-    weighted_at_most,
-)
+from tokendemo_formal.proving.lemmas.attention import attention_at_least, attention_at_most
+from tokendemo_formal.proving.lemmas.quotients import product_nonnegative, quotient_at_least, quotient_at_most
+from tokendemo_formal.proving.lemmas.sums import sum_monotone, sum_nonnegative, weighted_at_least, weighted_at_most
 from tokendemo_formal.theorems.guarantees import C_V, E_V, P_V, R, counts, mixed, mixture, target
 from tokendemo_formal.theorems.setting import E_S, N_S, V, a_S, a_V, k, s_S, s_V
 

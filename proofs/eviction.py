@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import natural, some, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import last_index, sum_constant, sum_member
+from tokendemo_formal.proving.lemmas.counting import last_index
+from tokendemo_formal.proving.lemmas.sums import sum_constant, sum_member
 from tokendemo_formal.theorems.positions import WINDOWED_S, WINDOWED_U, W, r, windowed
 from tokendemo_formal.theorems.setting import k, m, s_S, s_U
 

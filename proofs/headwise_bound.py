@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_monotone
+from tokendemo_formal.proving.lemmas.sums import sum_monotone
 from tokendemo_formal.theorems.override import head, low
 from tokendemo_formal.theorems.setting import H, n
 

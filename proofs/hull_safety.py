@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import attention_at_least, mass_positive
+from tokendemo_formal.proving.lemmas.attention import attention_at_least, mass_positive
 from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, Z, a_S, a_U, k, m, s_S, s_U, tau
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import implies, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_member, sum_subtracted
+from tokendemo_formal.proving.lemmas.sums import sum_member, sum_subtracted
 from tokendemo_formal.theorems.bounds import gain, joint_bound, joint_slot_term, top
 from tokendemo_formal.theorems.setting import m
 

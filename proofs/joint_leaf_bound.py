@@ -5,14 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, Variable, both, either, implies, ite, negation, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
-    quotient_of_sums_at_most,
-    sum_added,
-    sum_monotone,
-    sum_scaled,
-    sum_subtracted,
-    sums_at_most,
-)
+from tokendemo_formal.proving.lemmas.quotients import quotient_of_sums_at_most
+from tokendemo_formal.proving.lemmas.sums import sum_added, sum_monotone, sum_scaled, sum_subtracted, sums_at_most
 from tokendemo_formal.proving.tactics import at_index, for_each
 from tokendemo_formal.theorems.bounds import (
     A,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Function
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import normed_square_sum
-from tokendemo_formal.theorems.norms import centred, d, delta, layernorm, square_sum, u, v, x, y
+from tokendemo_formal.proving.lemmas.quotients import normed_square_sum
+from tokendemo_formal.theorems.norms import centred, delta, layernorm, square_sum, u, v, x, y
+from tokendemo_formal.theorems.setting import d
 
 
 def prove(p: Proof) -> None:

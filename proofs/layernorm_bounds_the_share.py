@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Function, Term, Variable, both, exp, implies, real
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import sum_at_least, sum_at_most, sum_positive
+from tokendemo_formal.proving.lemmas.sums import sum_at_least, sum_at_most, sum_positive
 from tokendemo_formal.theorems.norms import ADVERSARY_MASS, BOUND, SYSTEM_MASS, normed_score, x_S, x_U, y
 from tokendemo_formal.theorems.setting import hi, k, lo, m, s_S, s_U
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Variable, both, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import quotient_of_sums_at_most, sum_added, sum_monotone, sums_at_most
+from tokendemo_formal.proving.lemmas.quotients import quotient_of_sums_at_most
+from tokendemo_formal.proving.lemmas.sums import sum_added, sum_monotone, sums_at_most
 from tokendemo_formal.proving.tactics import at_index
 from tokendemo_formal.theorems.bounds import (
     A,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_at_least, mass_at_most, mass_positive, scaled, share_at_least
+from tokendemo_formal.proving.lemmas.attention import mass_at_least, mass_at_most, mass_positive
+from tokendemo_formal.proving.lemmas.quotients import quotient_at_least, scaled
 from tokendemo_formal.proving.tactics import exp_of_sum
 from tokendemo_formal.theorems.normalisers import biased, c, log_n, n, x
 from tokendemo_formal.theorems.setting import E_U, eps, hi, k, lo, m, s_S, s_U
@@ -64,7 +65,7 @@ def prove(p: Proof) -> None:
         biased(c) + E_U > 0,
         [own, other, some_token],
     )
-    p.conclude([p.lemma(share_at_least, biased(c), E_U, eps), against, some_mass])
+    p.conclude([p.lemma(quotient_at_least, biased(c), biased(c) + E_U, 1 - eps), against, some_mass])
 
 
 if __name__ == "__main__":

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import (
-    mass_at_least,
-    mass_at_most,
-    mass_positive,
-    odds_outgrown,
-    scaled,
-    share_at_most,
-)
+from tokendemo_formal.proving.lemmas.attention import mass_at_least, mass_at_most, mass_positive
+from tokendemo_formal.proving.lemmas.quotients import odds_outgrown, quotient_at_most, scaled
 from tokendemo_formal.proving.tactics import exp_of_sum
 from tokendemo_formal.theorems.normalisers import biased, c, log_n, n, x
 from tokendemo_formal.theorems.setting import E_U, eps, hi, k, lo, m, s_S, s_U
@@ -58,7 +52,7 @@ def prove(p: Proof) -> None:
         [bound, odds_now, upper, lower, mass, signs[0]],
         "if eps > 1 the left side is negative",
     )
-    p.conclude([against, mass, lower, one, signs[0], p.lemma(share_at_most, biased(c), E_U, eps)])
+    p.conclude([against, mass, lower, one, signs[0], p.lemma(quotient_at_most, biased(c), biased(c) + E_U, eps)])
 
 
 if __name__ == "__main__":

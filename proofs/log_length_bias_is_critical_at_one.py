@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, implies, real
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_at_least, mass_at_most, mass_positive, sum_constant
+from tokendemo_formal.proving.lemmas.attention import mass_at_least, mass_at_most, mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_constant
 from tokendemo_formal.theorems.normalisers import extreme, floor, log_n, log_n_mass, n
 from tokendemo_formal.theorems.setting import E_U, hi, k, lo, m, s_S, s_U
 

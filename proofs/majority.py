@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import attention_at_least, mass_positive
-from tokendemo_formal.theorems.guarantees import A, a
-from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, Z, a_S, a_U, k, m, rho, s_S, s_U, tau
+from tokendemo_formal.proving.lemmas.attention import attention_at_least, mass_positive
+from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, A, Z, a, a_S, a_U, k, m, rho, s_S, s_U, tau
 
 
 def prove(p: Proof) -> None:

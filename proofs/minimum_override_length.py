@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Term, both, either, exp, implies, natural, some
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_at_most, sum_constant, sum_positive
-from tokendemo_formal.proving.tactics import for_each_choice
-from tokendemo_formal.theorems.override import copies, g, surplus, vote, votes
-from tokendemo_formal.theorems.setting import E_S, N_S, V, a_U, a_V, k, m, margin, n, s_S, s_U, s_V, tau
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_constant, sum_positive
+from tokendemo_formal.theorems.override import copies, g, vote
+from tokendemo_formal.theorems.setting import E_S, N_S, V, a_U, a_V, k, m, margin, n, s_S, s_U, s_V, surplus, tau, votes
 
 
 def prove(p: Proof) -> None:
@@ -24,15 +23,11 @@ def prove(p: Proof) -> None:
     alone = p.have(implies(surplus < 0, N_S / E_S < tau), [system, nobody, mass])
 
     p.say("No m tokens take more than m g from P.")
-    at_most = p.kernel_fact(
-        for_each_choice(
-            p.kernel,
-            p.assumption("the adversary's tokens are the vocabulary's"),
-            lambda j: exp(s_U(j)) * (tau - a_U(j)) <= g,
-            lambda j, v: [p.assumption("no token's vote exceeds g"), p.kernel.equal(s_U(j), s_V(v), exp)],
-        ),
+    at_most = p.each_choice(
+        p.assumption("the adversary's tokens are the vocabulary's"),
+        lambda j: exp(s_U(j)) * (tau - a_U(j)) <= g,
+        lambda j, v: [p.assumption("no token's vote exceeds g"), p.kernel.equal(s_U(j), s_V(v), exp)],
         "each token is one of the vocabulary's",
-        "smt, for an arbitrary slot",
     )
     bounded = p.have(votes <= m * g, [at_most, p.lemma(sum_at_most, m, lambda j: exp(s_U(j)) * (tau - a_U(j)), g)])
     too_few = p.have(implies(m * g <= surplus, margin >= tau), [linear, bounded])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Variable, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import sum_square
+from tokendemo_formal.proving.lemmas.sums import sum_square
 from tokendemo_formal.proving.tactics import by_induction
-from tokendemo_formal.theorems.query import SQUARE, d, k_S, point, step, u
-from tokendemo_formal.theorems.setting import k
+from tokendemo_formal.theorems.query import SQUARE, k_S, point, step, u
+from tokendemo_formal.theorems.setting import d, k
 
 
 def prove(p: Proof) -> None:

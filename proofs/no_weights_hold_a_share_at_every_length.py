@@ -5,14 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import both, exp, natural, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
-    exp_difference,
-    mass_positive,
-    sum_at_least,
-    sum_member,
-    sum_monotone,
-    sum_scaled,
-)
+from tokendemo_formal.proving.lemmas.attention import exp_difference, mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_at_least, sum_member, sum_monotone, sum_scaled
 from tokendemo_formal.theorems.limits import B, b_S, b_U, lightest
 from tokendemo_formal.theorems.setting import E_S, V, a_U, a_V, eps, k, m, s_S, s_U, s_V
 

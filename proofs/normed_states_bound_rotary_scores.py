@@ -18,13 +18,13 @@ from tokendemo_formal.logic.terms import (
 )
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import affine_within, sum_between
+from tokendemo_formal.proving.lemmas.quotients import affine_within
+from tokendemo_formal.proving.lemmas.sums import sum_between
 from tokendemo_formal.theorems.norms import (
     W_K,
     W_Q,
     b_K,
     b_Q,
-    d,
     phi,
     plane_bound,
     plane_score,
@@ -35,6 +35,7 @@ from tokendemo_formal.theorems.norms import (
     u,
     v,
 )
+from tokendemo_formal.theorems.setting import d
 
 
 def prove(p: Proof) -> None:

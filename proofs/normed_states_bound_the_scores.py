@@ -5,8 +5,10 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Function, Term, Variable, absolute, between, both, implies, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import affine_within, sum_between
-from tokendemo_formal.theorems.norms import W_K, W_Q, b_K, b_Q, d, d_head, row, row_bound, scale, u, v
+from tokendemo_formal.proving.lemmas.quotients import affine_within
+from tokendemo_formal.proving.lemmas.sums import sum_between
+from tokendemo_formal.theorems.norms import W_K, W_Q, b_K, b_Q, d_head, row, row_bound, scale, u, v
+from tokendemo_formal.theorems.setting import d
 
 
 def prove(p: Proof) -> None:

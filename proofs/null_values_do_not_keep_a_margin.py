@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, implies, real, term, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_at_least, mass_positive, sum_constant
+from tokendemo_formal.proving.lemmas.attention import mass_at_least, mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_constant
 from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, a_S, a_U, k, lo, m, s_S, s_U, tau
 
 

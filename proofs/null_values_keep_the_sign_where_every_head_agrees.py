@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import each, fresh
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_positive
+from tokendemo_formal.proving.lemmas.sums import sum_positive
 from tokendemo_formal.theorems.defences import adversary_in, mass_in, system_in
 from tokendemo_formal.theorems.setting import H, a_S, a_U, ah_S, ah_U, m, s_S, s_U, sh_S, sh_U
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Term, natural
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.theorems.override import ah_U, ah_V, heads, sh_U, sh_V
+from tokendemo_formal.theorems.override import heads
+from tokendemo_formal.theorems.setting import ah_U, ah_V, sh_U, sh_V
 
 
 def prove(p: Proof) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tokendemo_formal.logic.terms import Term, between, both, each, exp, implies, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import sum_at_least
+from tokendemo_formal.proving.lemmas.sums import sum_at_least
 from tokendemo_formal.theorems.guarantees import (
     a_W,
     a_x,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import exp, iff, log
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive
+from tokendemo_formal.proving.lemmas.attention import mass_positive
 from tokendemo_formal.theorems.setting import E_S, eps, k, m, s_S, s_U
 from tokendemo_formal.theorems.share import x
 

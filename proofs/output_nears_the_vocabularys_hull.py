@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import (
-    attention_at_least,
-    attention_at_most,
-    mass_positive,
-    quotient_at_least,
-    quotient_at_most,
-)
+from tokendemo_formal.proving.lemmas.attention import attention_at_least, attention_at_most, mass_positive
+from tokendemo_formal.proving.lemmas.quotients import quotient_at_least, quotient_at_most
 from tokendemo_formal.theorems.guarantees import R, high, low
 from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, Z, a_S, a_U, k, m, margin, s_S, s_U, share
 

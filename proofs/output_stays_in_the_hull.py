@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import weighted_at_least, weighted_at_most
+from tokendemo_formal.proving.lemmas.sums import weighted_at_least, weighted_at_most
 from tokendemo_formal.theorems.guarantees import high, low, readout, weight
 from tokendemo_formal.theorems.setting import n
 

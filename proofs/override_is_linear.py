@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, implies
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_positive
-from tokendemo_formal.theorems.override import surplus, votes
-from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, Z, k, m, s_S, s_U, tau
+from tokendemo_formal.proving.lemmas.sums import sum_positive
+from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, Z, k, m, s_S, s_U, surplus, tau, votes
 
 
 def prove(p: Proof) -> None:

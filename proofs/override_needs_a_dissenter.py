@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, each, exp, implies, negation, some
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import no_index, sum_at_most, sum_constant, sum_positive
-from tokendemo_formal.proving.tactics import for_each_choice
-from tokendemo_formal.theorems.override import copies, surplus, vote, votes
-from tokendemo_formal.theorems.setting import E_S, N_S, V, a_U, a_V, k, m, margin, s_S, s_U, s_V, tau
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_constant, sum_positive
+from tokendemo_formal.theorems.override import copies, vote
+from tokendemo_formal.theorems.setting import E_S, N_S, V, a_U, a_V, k, m, margin, s_S, s_U, s_V, surplus, tau, votes
 
 
 def prove(p: Proof) -> None:
@@ -21,16 +20,12 @@ def prove(p: Proof) -> None:
 
     p.say("Suppose that nobody dissents. Then no vote is above 0, and the votes can't exceed P.")
     nobody = p.kernel.assume(negation(some(V, lambda v: a_V(v) < tau)))
-    none = p.have(each(V, lambda v: negation(a_V(v) < tau)), [nobody, p.lemma(no_index, V, lambda v: a_V(v) < tau)])
-    at_most = p.kernel_fact(
-        for_each_choice(
-            p.kernel,
-            p.assumption("the adversary's tokens are the vocabulary's"),
-            lambda j: exp(s_U(j)) * (tau - a_U(j)) <= 0,
-            lambda j, v: [none, p.axiom("exp_positive", s_U(j))],
-        ),
+    none = p.have(each(V, lambda v: negation(a_V(v) < tau)), [nobody, p.kernel.none(V, lambda v: a_V(v) < tau)])
+    at_most = p.each_choice(
+        p.assumption("the adversary's tokens are the vocabulary's"),
+        lambda j: exp(s_U(j)) * (tau - a_U(j)) <= 0,
+        lambda j, v: [none, p.axiom("exp_positive", s_U(j))],
         "e^s > 0 and tau - a <= 0",
-        "smt, for an arbitrary slot",
     )
     bounded = p.have(votes <= 0, [at_most, p.lemma(sum_at_most, m, lambda j: exp(s_U(j)) * (tau - a_U(j)), 0)])
     linear = p.use("override_is_linear", by=[some_token])

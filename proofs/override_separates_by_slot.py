@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Term, each, exp, implies, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_monotone
-from tokendemo_formal.proving.tactics import for_each_choice
-from tokendemo_formal.theorems.override import s_C, surplus, top, votes
-from tokendemo_formal.theorems.setting import a_U, m, margin, s_U, tau
+from tokendemo_formal.proving.lemmas.sums import sum_monotone
+from tokendemo_formal.theorems.override import s_C, top
+from tokendemo_formal.theorems.setting import a_U, m, margin, s_U, surplus, tau, votes
 
 
 def prove(p: Proof) -> None:
@@ -20,15 +19,11 @@ def prove(p: Proof) -> None:
     def vote(j: Term) -> Term:
         return exp(s_U(j)) * (tau - a_U(j))
 
-    at_most = p.kernel_fact(
-        for_each_choice(
-            p.kernel,
-            taken,
-            lambda j: vote(j) <= top(j),
-            lambda j, v: [largest, p.kernel.equal(s_U(j), s_C(j, v), exp)],
-        ),
+    at_most = p.each_choice(
+        taken,
+        lambda j: vote(j) <= top(j),
+        lambda j, v: [largest, p.kernel.equal(s_U(j), s_C(j, v), exp)],
         "it is one of the vocabulary's",
-        "smt, for an arbitrary slot",
     )
     tops = total(m, lambda j: top(j))
     first = p.have(

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from tokendemo_formal.logic.terms import Numeric, Term, exp, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import mass_positive, sum_rearranged
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.counting import sum_rearranged
 from tokendemo_formal.theorems.setting import n
 from tokendemo_formal.theorems.voice import a, b, c, s
 from tokendemo_formal.theorems.voice import p as token_in

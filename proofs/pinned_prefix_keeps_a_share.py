@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Term, Variable, both, exp, implies, ite, larger, natural, real, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_at_least, sum_monotone, sum_nonnegative, sum_scaled
+from tokendemo_formal.proving.lemmas.sums import sum_at_least, sum_monotone, sum_nonnegative, sum_scaled
 from tokendemo_formal.theorems.positions import WINDOWED_U, W, distance, r, windowed
 from tokendemo_formal.theorems.setting import E_S, hi, k, lo, m, s_S, s_U
 

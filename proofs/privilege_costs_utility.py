@@ -5,12 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Function, Numeric, Term, both, either, implies, real
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
-    attention_at_least,
-    attention_at_most,
-    mass_positive,
-    product_nonnegative,
-)
+from tokendemo_formal.proving.lemmas.attention import attention_at_least, attention_at_most, mass_positive
+from tokendemo_formal.proving.lemmas.quotients import product_nonnegative
 from tokendemo_formal.theorems.guarantees import E_W, a_W, high, low, m_W, margin_W, s_W
 from tokendemo_formal.theorems.setting import (
     E_S,

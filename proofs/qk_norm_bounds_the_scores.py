@@ -5,12 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Function, Term, absolute, both, implies, real, sqrt, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
-    cauchy_schwarz,
-    normed_square_sum,
-    sum_monotone,
-    sum_scaled,
-)
+from tokendemo_formal.proving.lemmas.quotients import normed_square_sum
+from tokendemo_formal.proving.lemmas.sums import cauchy_schwarz, sum_monotone, sum_scaled
 from tokendemo_formal.proving.tactics import equal_sums
 from tokendemo_formal.theorems.norms import d_head, delta, g_K, g_Q, gain, qk_normed, scale, x, y
 

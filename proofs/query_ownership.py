@@ -5,10 +5,10 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Function, Variable, both, each, exp, implies, log, natural, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import sum_at_most, sum_member, sum_nonnegative, sum_scaled
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_member, sum_nonnegative, sum_scaled
 from tokendemo_formal.proving.tactics import equal_sums, exp_of_sum
-from tokendemo_formal.theorems.query import d, dot, g, gamma, k_S, k_U, owned_share, t
-from tokendemo_formal.theorems.setting import eps, k, m
+from tokendemo_formal.theorems.query import dot, g, gamma, k_S, k_U, owned_share, t
+from tokendemo_formal.theorems.setting import d, eps, k, m
 
 
 def prove(p: Proof) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Variable, both, each, exp, implies, natural, real, some, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
-    largest,
+from tokendemo_formal.proving.lemmas.counting import largest
+from tokendemo_formal.proving.lemmas.sums import (
     sum_at_most,
+    sum_exchanged,
     sum_member,
     sum_nonnegative,
     sum_scaled,
-    sum_swapped,
     weighted_at_most,
 )
 from tokendemo_formal.proving.tactics import equal_sums, for_each
-from tokendemo_formal.theorems.query import d, dot, k_S, k_U, q, weight
-from tokendemo_formal.theorems.setting import k, m
+from tokendemo_formal.theorems.query import dot, k_S, k_U, q, weight
+from tokendemo_formal.theorems.setting import d, k, m
 
 
 def prove(p: Proof) -> None:
@@ -42,7 +42,7 @@ def prove(p: Proof) -> None:
                 sum_scaled(kernel, k, q(c), lambda i: weight(j, i) * k_S(i, c)),
             ],
         )
-        swapped = sum_swapped(kernel, d, k, lambda c, i: q(c) * (weight(j, i) * k_S(i, c)))
+        swapped = sum_exchanged(kernel, d, k, lambda c, i: q(c) * (weight(j, i) * k_S(i, c)))
         gathered = equal_sums(
             kernel,
             k,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, implies, real, term, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive, sum_scaled
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_scaled
 from tokendemo_formal.theorems.defences import reserved_weight
 from tokendemo_formal.theorems.setting import E_S, E_U, Z, k, m, rho, s_S, s_U, share
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tokendemo_formal.logic.terms import both, exp, implies, real
+from tokendemo_formal.logic.terms import both, implies, real
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive, weighted_at_least
-from tokendemo_formal.theorems.defences import A, a
-from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, a_U, k, m, margin, rho, s_S, s_U, share, tau
+from tokendemo_formal.proving.lemmas.attention import attention_at_least, mass_positive
+from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, A, a, a_U, k, m, margin, rho, s_S, s_U, share, tau
 
 
 def prove(p: Proof) -> None:
@@ -21,10 +20,7 @@ def prove(p: Proof) -> None:
     )
 
     p.say("The adversary's tokens contribute at least -A E_U, so f_all >= M a - (1 - M) A, M the system's share.")
-    terms = p.each(
-        m, lambda j: both(exp(s_U(j)) >= 0, -A <= a_U(j)), lambda j: [adversary, p.axiom("exp_positive", s_U(j))]
-    )
-    least = p.have(-A * E_U <= N_U, [terms, p.lemma(weighted_at_least, m, lambda j: exp(s_U(j)), a_U, -A)])
+    least = p.have(-A * E_U <= N_U, [adversary, p.lemma(attention_at_least, m, s_U, a_U, -A)])
     x, y, u, w = real("x"), real("y"), real("u"), real("w")
     plain = p.kernel.arithmetic(
         implies(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Variable, exp, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import mass_positive, sum_equal, sum_zero
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_zero
 from tokendemo_formal.proving.tactics import at_index
-from tokendemo_formal.theorems.guarantees import ah_U, head, head_alone, sh_S, sh_U, visible
-from tokendemo_formal.theorems.setting import H, k, m
+from tokendemo_formal.theorems.guarantees import head, head_alone, visible
+from tokendemo_formal.theorems.setting import H, ah_U, k, m, sh_S, sh_U
 
 
 def prove(p: Proof) -> None:
@@ -37,7 +38,7 @@ def prove(p: Proof) -> None:
     p.say("In any head, masked tokens add 0 to both sums, so its readout is that of the system's tokens alone.")
     same = p.each(H, lambda h: head(h).eq(head_alone(h)), of)
     p.say("So is the sum over the heads.")
-    p.conclude([same, p.lemma(sum_equal, H, head, head_alone)])
+    p.conclude([p.kernel.same(total(H, head), total(H, head_alone), same)])
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, Variable, both, each, exp, fresh, implies, natural, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import mass_positive, sum_equal, sum_zero
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_zero
 from tokendemo_formal.proving.tactics import at_index
-from tokendemo_formal.theorems.guarantees import L, Run, one, same_state, two, width
-from tokendemo_formal.theorems.setting import H, k
+from tokendemo_formal.theorems.guarantees import L, Run, one, same_state, two
+from tokendemo_formal.theorems.setting import H, d, k
 
 
 def prove(p: Proof) -> None:
@@ -55,7 +56,7 @@ def prove(p: Proof) -> None:
 
         def same_value(j: Variable) -> list[Fact]:
             there = kernel.arithmetic(same_state(layer, j), [at_index(kernel, states, j)])
-            values = each(width, lambda c: one.value(layer, h, j, c).eq(two.value(layer, h, j, c)))
+            values = each(d, lambda c: one.value(layer, h, j, c).eq(two.value(layer, h, j, c)))
             return [at_index(kernel, kernel.arithmetic(values, [there, at_index(kernel, value, j)]), c)]
 
         weights = p.each(k, lambda j: weight(one, j).eq(weight(two, j)), same_weight, "equal states score equally")
@@ -73,14 +74,8 @@ def prove(p: Proof) -> None:
         return [
             hidden(one, "first", h, i, c),
             hidden(two, "second", h, i, c),
-            p.have(
-                total(k, lambda j: weight(one, j)).eq(total(k, lambda j: weight(two, j))),
-                [weights, p.lemma(sum_equal, k, lambda j: weight(one, j), lambda j: weight(two, j))],
-            ),
-            p.have(
-                total(k, lambda j: vote(one, j)).eq(total(k, lambda j: vote(two, j))),
-                [votes, p.lemma(sum_equal, k, lambda j: vote(one, j), lambda j: vote(two, j))],
-            ),
+            kernel.same(total(k, lambda j: weight(one, j)), total(k, lambda j: weight(two, j)), weights),
+            kernel.same(total(k, lambda j: vote(one, j)), total(k, lambda j: vote(two, j)), votes),
             p.have(
                 total(k, lambda j: weight(one, j)) > 0,
                 [some, p.lemma(mass_positive, k, lambda j: one.score(layer, h, i, j))],
@@ -93,11 +88,9 @@ def prove(p: Proof) -> None:
     i = fresh("i")
     heads = p.each(
         H,
-        lambda h: each(width, lambda c: one.output(layer, h, i, c).eq(two.output(layer, h, i, c))),
+        lambda h: each(d, lambda c: one.output(layer, h, i, c).eq(two.output(layer, h, i, c))),
         lambda h: [
-            p.each(
-                width, lambda c: one.output(layer, h, i, c).eq(two.output(layer, h, i, c)), lambda c: output(h, i, c)
-            )
+            p.each(d, lambda c: one.output(layer, h, i, c).eq(two.output(layer, h, i, c)), lambda c: output(h, i, c))
         ],
         "so the heads' outputs are the same",
     )

@@ -25,17 +25,15 @@ from tokendemo_formal.logic.terms import (
 )
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
+from tokendemo_formal.proving.lemmas.counting import (
     crowded,
     difference,
     digits,
     steps_bounds,
     steps_differ,
     steps_passed,
-    sum_between,
-    sum_scaled,
-    sum_subtracted,
 )
+from tokendemo_formal.proving.lemmas.sums import sum_between, sum_scaled, sum_subtracted
 from tokendemo_formal.proving.tactics import by_induction, equal_sums, exp_of_sum, for_each
 from tokendemo_formal.theorems.positions import CELLS, C, M, T, alpha, beta, d, rotary, theta
 from tokendemo_formal.theorems.setting import eps

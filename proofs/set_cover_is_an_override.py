@@ -5,14 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, both, each, either, fresh, natural, negation, some, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
-    no_index,
-    not_each,
-    sum_at_most,
-    sum_member,
-    sum_nonnegative,
-    sum_scaled,
-)
+from tokendemo_formal.proving.lemmas.counting import not_each
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_member, sum_nonnegative, sum_scaled
 from tokendemo_formal.proving.tactics import at_index, for_each
 from tokendemo_formal.theorems.complexity import b, covered, denominator, gain, half, has
 from tokendemo_formal.theorems.setting import H, m
@@ -61,7 +55,7 @@ def prove(p: Proof) -> None:
     h = natural("h")
     missing, below = kernel.assume(negation(in_a_set(h))), kernel.assume(h < H)
     none = kernel.arithmetic(
-        each(m, lambda i: negation(has(h, i).eq(1))), [missing, no_index(kernel, m, lambda i: has(h, i).eq(1))]
+        each(m, lambda i: negation(has(h, i).eq(1))), [missing, kernel.none(m, lambda i: has(h, i).eq(1))]
     )
     weak = for_each(kernel, m, lambda i: m * b(h, i) <= 1, [none, at_index(kernel, light, h)])
     no_slots = p.induction(m, either(m > 0, weights(h).eq(0)), because="without slots nothing is added")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Function, Term, Variable, exp, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import sum_constant
+from tokendemo_formal.proving.lemmas.sums import sum_constant
 from tokendemo_formal.theorems.setting import k, m, mass, s_S, s_U
 from tokendemo_formal.theorems.share import x, y
 

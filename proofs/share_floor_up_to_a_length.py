@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import exp
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive, sum_at_least, sum_at_most
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_at_least, sum_at_most
 from tokendemo_formal.theorems.setting import E_S, E_U, cap, hi, k, lo, m, s_S, s_U
 
 

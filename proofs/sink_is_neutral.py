@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, iff, implies, real
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive
-from tokendemo_formal.theorems.normalisers import sink
-from tokendemo_formal.theorems.setting import N_S, N_U, Z, k, m, s_S, s_U, tau
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.theorems.setting import N_S, N_U, Z, k, m, s_S, s_U, sink, tau
 
 
 def prove(p: Proof) -> None:

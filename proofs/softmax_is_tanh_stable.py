@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Numeric, Term, absolute, between, both, exp, implies, ite, natural, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import mass_positive, sum_equal
+from tokendemo_formal.proving.lemmas.attention import mass_positive
 from tokendemo_formal.theorems.guarantees import s, t, vote
 from tokendemo_formal.theorems.setting import mass, n
 
@@ -58,7 +58,9 @@ def prove(p: Proof) -> None:
         lambda i: distance(i).eq(same(i)),
         lambda i: quotient(exp(t(i)), mass(n, t)) + quotient(exp(s(i)), mass(n, s)),
     )
-    variation = p.have(total(n, distance).eq(total(n, same)), [distances, p.lemma(sum_equal, n, distance, same)])
+    variation = p.kernel_fact(
+        p.kernel.same(total(n, distance), total(n, same), distances), "term by term", "equal terms"
+    )
 
     p.say("The sum of w' - w is 0, so half the sum of |w' - w| is what the vote moves by.")
     chosen = p.each(n, lambda i: between(0, votes(i), 1))

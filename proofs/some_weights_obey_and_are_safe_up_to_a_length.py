@@ -5,15 +5,8 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, absolute, both, each, exp, implies, natural, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
-    mass_positive,
-    sum_at_most,
-    sum_constant,
-    sum_member,
-    sum_nonnegative,
-    sum_positive,
-    threshold_inside,
-)
+from tokendemo_formal.proving.lemmas.attention import mass_positive, threshold_inside
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_constant, sum_member, sum_nonnegative, sum_positive
 from tokendemo_formal.theorems.limits import strongest, tuned_readout, tuned_score
 from tokendemo_formal.theorems.setting import E_U, N_U, V, a_U, a_V, cap, k, m, s_U, s_V, tau
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import larger
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_at_most, sum_monotone
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_monotone
 from tokendemo_formal.theorems.normalisers import g, lead, sparse_S, sparse_U, theta
 from tokendemo_formal.theorems.setting import k, m, s_S, s_U
 

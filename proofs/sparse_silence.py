@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Binder, fresh, larger
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_at_most, sum_member, sum_nonnegative
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_member, sum_nonnegative
 from tokendemo_formal.theorems.normalisers import sparse_S, theta
 from tokendemo_formal.theorems.setting import k, m, s_S, s_U
 

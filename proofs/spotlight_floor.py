@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, implies, log, real, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive, sum_scaled
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_scaled
 from tokendemo_formal.theorems.defences import boosted, psi
 from tokendemo_formal.theorems.setting import E_S, E_U, Z, k, m, s_S, s_U, share
 

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import (
-    mass_at_least,
-    mass_at_most,
-    mass_positive,
-    odds_outgrown,
-    scaled,
-    share_at_most,
-)
+from tokendemo_formal.proving.lemmas.attention import mass_at_least, mass_at_most, mass_positive
+from tokendemo_formal.proving.lemmas.quotients import odds_outgrown, quotient_at_most, scaled
 from tokendemo_formal.proving.tactics import exp_of_sum
 from tokendemo_formal.theorems.normalisers import g, log_n, n, scaled_S, scaled_U, sigma, t, x
 from tokendemo_formal.theorems.setting import eps, k, m, s_S, s_U
@@ -71,7 +65,7 @@ def prove(p: Proof) -> None:
         [bound, odds_now, upper, lower, mass, signs[2]],
         "if eps > 1 the left side is negative",
     )
-    p.conclude([against, mass, lower, one, signs[2], p.lemma(share_at_most, scaled_S, scaled_U, eps)])
+    p.conclude([against, mass, lower, one, signs[2], p.lemma(quotient_at_most, scaled_S, scaled_S + scaled_U, eps)])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from fractions import Fraction
 
 from tokendemo_formal.logic.terms import Binder, both, exp, fresh, implies, real
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_at_most, mass_positive, scaled, sum_member
+from tokendemo_formal.proving.lemmas.attention import mass_at_most, mass_positive
+from tokendemo_formal.proving.lemmas.quotients import scaled
+from tokendemo_formal.proving.lemmas.sums import sum_member
 from tokendemo_formal.proving.tactics import exp_of_sum
 from tokendemo_formal.theorems.normalisers import log_n, n, scaled_S, scaled_share, scaled_U, sigma
 from tokendemo_formal.theorems.setting import k, m, s_S, s_U

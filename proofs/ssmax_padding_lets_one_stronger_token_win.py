@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Binder, exp, fresh
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_at_most, mass_positive, scaled, share_at_most, sum_member
+from tokendemo_formal.proving.lemmas.attention import mass_at_most, mass_positive
+from tokendemo_formal.proving.lemmas.quotients import quotient_at_most, scaled
+from tokendemo_formal.proving.lemmas.sums import sum_member
 from tokendemo_formal.proving.tactics import exp_of_sum
 from tokendemo_formal.theorems.normalisers import g, log_n, n, scaled_S, scaled_U, sigma, t, x
 from tokendemo_formal.theorems.setting import eps, k, m, s_S, s_U
@@ -68,9 +70,8 @@ def prove(p: Proof) -> None:
         [bound, sign, upper, lower, mass, signs[2]],
         "if eps > 1 the left side is negative",
     )
-    shown = p.have(
-        p.theorem.conclusion, [against, mass, lower, signs[2], p.lemma(share_at_most, scaled_S, scaled_U, eps)]
-    )
+    short = p.lemma(quotient_at_most, scaled_S, scaled_S + scaled_U, eps)
+    shown = p.have(p.theorem.conclusion, [against, mass, lower, signs[2], short])
     p.conclude([p.kernel.choose(strong, j, shown)])
 
 

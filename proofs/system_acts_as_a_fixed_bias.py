@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Variable, both, exp, natural, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import mass_positive, mass_shifted, weighted_shifted
+from tokendemo_formal.proving.lemmas.attention import mass_positive, mass_shifted, weighted_shifted
 from tokendemo_formal.theorems.setting import E_S, E_U, N_U, a_U, k, m, mass, s_S, s_U, weighted
 from tokendemo_formal.theorems.share import c, t_U
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Term, both, either, implies, real, sqrt, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import sum_added, sum_monotone, sum_nonnegative, sum_scaled
-from tokendemo_formal.theorems.bounds import N_z, beta, d, e, e_eps, high, sigma, tangent, y
-from tokendemo_formal.theorems.setting import eps
+from tokendemo_formal.proving.lemmas.sums import sum_added, sum_monotone, sum_nonnegative, sum_scaled
+from tokendemo_formal.theorems.bounds import N_z, beta, e, e_eps, high, sigma, tangent, y
+from tokendemo_formal.theorems.setting import d, eps
 
 
 def prove(p: Proof) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, exp, iff, implies, real
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas import mass_positive, sum_constant
-from tokendemo_formal.theorems.defences import A, a, reserved_worst, s, worst, worst_mass
-from tokendemo_formal.theorems.setting import E_S, N_S, k, m, rho, s_S, tau
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_constant
+from tokendemo_formal.theorems.defences import reserved_worst, s, worst, worst_mass
+from tokendemo_formal.theorems.setting import E_S, N_S, A, a, k, m, rho, s_S, tau
 
 
 def prove(p: Proof) -> None:

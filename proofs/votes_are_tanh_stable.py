@@ -7,14 +7,9 @@ from typing import NamedTuple
 from tokendemo_formal.logic.terms import Function, Numeric, Term, both, exp, implies, natural, real, total
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import (
-    Terms,
-    mass_positive,
-    product_nonnegative,
-    sum_monotone,
-    sum_nonnegative,
-    sum_scaled,
-)
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.quotients import product_nonnegative
+from tokendemo_formal.proving.lemmas.sums import Terms, sum_monotone, sum_nonnegative, sum_scaled
 from tokendemo_formal.proving.tactics import at_index
 from tokendemo_formal.theorems.guarantees import delta, s, shift, t, vote
 from tokendemo_formal.theorems.setting import mass, n

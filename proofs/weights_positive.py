@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Term, both, exp, implies
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas import sum_member_strictly
+from tokendemo_formal.proving.lemmas.sums import sum_member_strictly
 from tokendemo_formal.theorems.setting import n
 from tokendemo_formal.theorems.voice import Z, s
 

@@ -12,8 +12,9 @@ from tokendemo_formal.errors import InputError
 from tokendemo_formal.logic.printing import smtlib_statement
 from tokendemo_formal.logic.terms import Sort, Term, each, function, indices, natural, total
 from tokendemo_formal.logic.values import Instance, holds
-from tokendemo_formal.proving import lemmas
 from tokendemo_formal.proving.kernel import Kernel, ProofError
+from tokendemo_formal.proving.lemmas.counting import counted_once, injective, sum_picked, sum_rearranged
+from tokendemo_formal.proving.lemmas.sums import sum_exchanged, sum_member_strictly
 
 n, m, a = natural("n"), natural("m"), natural("a")
 p = indices("p")
@@ -62,8 +63,8 @@ def test_smtlib_declares_it_as_integers() -> None:
 
 def test_a_sum_may_be_rearranged_by_permutations_only(kernel: Kernel) -> None:
     goal = total(n, lambda i: f(p(i))).eq(total(n, lambda i: f(i)))
-    lemma = lemmas.sum_rearranged(kernel, n, p, f)
-    inside, different = each(n, lambda i: p(i) < n), lemmas.injective(n, p)
+    lemma = sum_rearranged(kernel, n, p, f)
+    inside, different = each(n, lambda i: p(i) < n), injective(n, p)
     given_both = [kernel.assume(inside), kernel.assume(different)]
     assert kernel.arithmetic(goal, [lemma, *given_both]).hypotheses == {inside, different}
     for missing in (0, 1):
@@ -95,11 +96,11 @@ def instances(draw: st.DrawFn) -> Instance:
 @given(instance=instances())
 def test_lemmas_hold_on_random_instances(kernel: Kernel, instance: Instance) -> None:
     conclusions: list[Term] = [
-        lemmas.sum_member_strictly(kernel, n, f, a).conclusion,
-        lemmas.sum_exchanged(kernel, n, m, f2).conclusion,
-        lemmas.sum_picked(kernel, n, a, f).conclusion,
-        lemmas.counted_once(kernel, n, p, a).conclusion,
-        lemmas.sum_rearranged(kernel, n, p, f).conclusion,
+        sum_member_strictly(kernel, n, f, a).conclusion,
+        sum_exchanged(kernel, n, m, f2).conclusion,
+        sum_picked(kernel, n, a, f).conclusion,
+        counted_once(kernel, n, p, a).conclusion,
+        sum_rearranged(kernel, n, p, f).conclusion,
     ]
     for conclusion in conclusions:
         assert holds(conclusion, instance) is True

@@ -29,7 +29,7 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.logic.values import Instance
-from tokendemo_formal.theorems.setting import H, V, eps, m, n
+from tokendemo_formal.theorems.setting import H, V, d, eps, m, n
 from tokendemo_formal.theorems.theorem import Theorem
 
 A = function("A")
@@ -323,7 +323,6 @@ SPLIT_COVERS = Theorem(
     limits="None: tokens of a side that are not candidates do no harm.",
 )
 
-d = natural("d")
 y = function("y")
 e = function("e")
 e_eps = real("e_eps")

@@ -25,10 +25,9 @@ from tokendemo_formal.logic.terms import (
 )
 from tokendemo_formal.logic.values import Instance
 from tokendemo_formal.numbers.base import Log
-from tokendemo_formal.theorems.setting import H, k, m
+from tokendemo_formal.theorems.setting import H, d, k, m
 from tokendemo_formal.theorems.theorem import Theorem
 
-d = natural("d")
 depth = natural("L")
 query = natural("i")
 

@@ -16,24 +16,26 @@ from tokendemo_formal.logic.terms import (
     implies,
     ite,
     log,
-    natural,
     real,
     total,
 )
 from tokendemo_formal.logic.values import Instance
-from tokendemo_formal.numbers.base import Log
 from tokendemo_formal.theorems.setting import (
     E_S,
     E_U,
     N_S,
+    A,
     H,
     Z,
+    a,
     a_S,
     a_U,
     ah_S,
     ah_U,
+    d,
     k,
     lo,
+    log_of,
     m,
     margin,
     rho,
@@ -42,20 +44,13 @@ from tokendemo_formal.theorems.setting import (
     sh_S,
     sh_U,
     share,
+    sink,
     tau,
 )
 from tokendemo_formal.theorems.theorem import Theorem
 
 psi = real("psi")
-a = real("a")
-A = real("A")
 s = real("s")
-sink = real("sink")
-
-
-def _log(a: int, b: int = 1) -> Log:
-    return Log(Fraction(a, b))
-
 
 # Several heads
 
@@ -101,8 +96,8 @@ SINK_FOR_SEVERAL_HEADS = Theorem(
             "H": 2,
             "k": 1,
             "m": 1,
-            "sh_S": [[_log(3, 4)], [_log(1, 20)]],
-            "sh_U": [[_log(1, 4)], [_log(1, 20)]],
+            "sh_S": [[log_of(3, 4)], [log_of(1, 20)]],
+            "sh_U": [[log_of(1, 4)], [log_of(1, 20)]],
             "ah_S": [[2], [0]],
             "ah_U": [[-2], [-3]],
             "sink": 1,
@@ -126,7 +121,7 @@ boosted = total(k, lambda i: exp(s_S(i) + log(psi / share)))
 steered = spotlight(E_S, E_U, share, boosted)
 
 _SPOT = Instance(
-    {"k": 1, "m": 1, "s_S": [0], "s_U": [_log(9)], "psi": Fraction(1, 2)},
+    {"k": 1, "m": 1, "s_S": [0], "s_U": [log_of(9)], "psi": Fraction(1, 2)},
     "share 1/10, wanted 1/2: the weight is multiplied by 5, the share becomes 5/14",
 )
 
@@ -148,9 +143,9 @@ SPOTLIGHT_FLOOR = Theorem(
         "psi is positive": _SPOT.but("psi = -2 asks for nothing, and psi / (1 + psi) = 2", psi=-2),
     },
     probes=(
-        _SPOT.but("a share of 1/1000: the floor is almost met", s_U=[_log(999)]),
+        _SPOT.but("a share of 1/1000: the floor is almost met", s_U=[log_of(999)]),
         _SPOT.but("a share just below psi", s_U=[0], psi=Fraction(501, 1000)),
-        _SPOT.but("a share above psi is left alone", s_U=[_log(1, 9)]),
+        _SPOT.but("a share above psi is left alone", s_U=[log_of(1, 9)]),
     ),
     why="Steering that looks at the share itself is a defence at any length, though one never gets what one asks for.",
     idea="The system's weight c becomes psi, the adversary's stays 1 - c; divide by the new total.",
@@ -182,14 +177,14 @@ SPOTLIGHT_AVERAGED = Theorem(
     conclusion=each(H, lambda h: psi / (1 + psi) < averaged_steered(h)),
     about=("sh_S", "sh_U", "psi"),
     expected="refuted",
-    witness=Instance({"H": 1, "k": 1, "m": 1, "sh_S": [[0]], "sh_U": [[_log(9)]], "psi": Fraction(1, 2)}, "one head"),
+    witness=Instance({"H": 1, "k": 1, "m": 1, "sh_S": [[0]], "sh_U": [[log_of(9)]], "psi": Fraction(1, 2)}, "one head"),
     refutation=Instance(
         {
             "H": 2,
             "k": 1,
             "m": 1,
-            "sh_S": [[_log(9)], [0]],
-            "sh_U": [[0], [_log(999_999)]],
+            "sh_S": [[log_of(9)], [0]],
+            "sh_U": [[0], [log_of(999_999)]],
             "psi": Fraction(2, 5),
         },
         "heads with shares 9/10 and 1/1000000",
@@ -202,7 +197,7 @@ SPOTLIGHT_AVERAGED = Theorem(
 # Null values: adversary tokens that are attended to and say nothing
 
 _NULL = Instance(
-    {"k": 1, "m": 2, "s_S": [0], "s_U": [0, _log(2)], "a_S": [2], "a_U": [0, 0]},
+    {"k": 1, "m": 2, "s_S": [0], "s_U": [0, log_of(2)], "a_S": [2], "a_U": [0, 0]},
     "f = 2 without the adversary, 1/2 with it",
 )
 
@@ -247,7 +242,7 @@ NULL_VALUES_LOSE_THE_MARGIN = Theorem(
     sharp={
         "the adversary's readouts are 0": _NULL.but("they agree with the system", lo=0, tau=1, a_U=[2, 2]),
         "the adversary's scores are at least lo": _NULL.but(
-            "weights 1/100 each", lo=0, tau=1, s_U=[_log(1, 100), _log(1, 100)]
+            "weights 1/100 each", lo=0, tau=1, s_U=[log_of(1, 100), log_of(1, 100)]
         ),
         "the threshold is positive": _NULL.but("f > 0 > tau", lo=0, tau=-1),
         "the adversary has enough tokens": _NULL.but("none", m=0, lo=0, tau=1),
@@ -271,7 +266,7 @@ _HEADS = Instance(
         "k": 1,
         "m": 1,
         "sh_S": [[0], [0]],
-        "sh_U": [[_log(9)], [_log(1, 9)]],
+        "sh_U": [[log_of(9)], [log_of(1, 9)]],
         "ah_S": [[2], [1]],
         "ah_U": [[0], [0]],
     },
@@ -331,7 +326,7 @@ reserved_weight = total(k, lambda i: rho * (exp(s_S(i)) / E_S) + (1 - rho) * (ex
 """The system's share where a part rho is reserved for it."""
 
 _RESERVED = Instance(
-    {"k": 1, "m": 2, "s_S": [0], "s_U": [0, _log(2)], "a_S": [1], "a_U": [-1, -1], "rho": Fraction(3, 5)},
+    {"k": 1, "m": 2, "s_S": [0], "s_U": [0, log_of(2)], "a_S": [1], "a_U": [-1, -1], "rho": Fraction(3, 5)},
     "the share 1/4 becomes 3/5 + 1/10",
 )
 
@@ -350,7 +345,7 @@ RESERVED_SHARE = Theorem(
         "rho is at most 1": _RESERVED.but("more than everything", rho=2),
     },
     probes=(
-        _RESERVED.but("the floor is almost met", s_U=[_log(500), _log(499)]),
+        _RESERVED.but("the floor is almost met", s_U=[log_of(500), log_of(499)]),
         _RESERVED.but("all is reserved", rho=1),
     ),
     why="A floor under the system's share needs no argument about scores if it is built in.",
@@ -390,7 +385,7 @@ RESERVED_MARGIN = Theorem(
     },
     probes=(
         _ENOUGH.but("nothing but rho: met exactly", tau=1, rho=1),
-        _ENOUGH.but("almost met", s_U=[_log(9_999), 0]),
+        _ENOUGH.but("almost met", s_U=[log_of(9_999), 0]),
     ),
     why="A reserved share that is large enough for the values is a constraint: no text of any length breaks it.",
     idea="The system's share w is at least rho, and f >= w a - (1 - w) A = w (a + A) - A, which grows with w.",
@@ -439,7 +434,6 @@ TOO_SMALL_A_RESERVED_SHARE = Theorem(
 
 # rho computed from the query
 
-d = natural("d")
 q = function("q")
 q_0 = function("q_0")
 gate = function("gate")
@@ -470,8 +464,8 @@ _GATED = Instance(
         "d": 1,
         "k": 1,
         "m": 3,
-        "q_0": [_log(9)],
-        "q": [_log(1, 9)],
+        "q_0": [log_of(9)],
+        "q": [log_of(1, 9)],
         "gate": [1],
         "key_S": [[0]],
         "key_U": [[0]] * 3,
@@ -500,7 +494,7 @@ RESERVED_BY_THE_QUERY = Theorem(
     conclusion=tau <= gated,
     about=("q", "gate", "a_S", "a_U", "tau"),
     expected="refuted",
-    witness=_GATED.but("the template's query itself", q=[_log(9)]),
+    witness=_GATED.but("the template's query itself", q=[log_of(9)]),
     refutation=_GATED,
     why="A defence that reads its own strength off the adversary's text is the adversary's to switch off.",
     idea="The gate opens for q_0 and closes for q; what is left is plain attention, three against one.",

@@ -22,21 +22,26 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.logic.values import Instance
-from tokendemo_formal.numbers.base import Log
 from tokendemo_formal.theorems.setting import (
     E_S,
     N_S,
+    A,
     H,
     V,
     Z,
+    a,
     a_S,
     a_U,
     a_V,
+    ah_S,
+    ah_U,
+    d,
     eps,
     from_vocabulary,
     hi,
     k,
     lo,
+    log_of,
     m,
     margin,
     mass,
@@ -44,17 +49,13 @@ from tokendemo_formal.theorems.setting import (
     rho,
     s_S,
     s_V,
+    sh_S,
+    sh_U,
     share,
     tau,
     weighted,
 )
 from tokendemo_formal.theorems.theorem import Theorem
-
-
-def _log(x: int | str) -> Log:
-    """The score of a token of weight x."""
-    return Log(Fraction(x))
-
 
 SOME_TOKEN = k + m > 0
 SHARE_FLOOR = rho * Z <= E_S
@@ -202,12 +203,10 @@ RESERVED_SHARE_GIVES_NO_MARGIN = Theorem(
     limits="From rho = (A + tau) / (a + A) on, it does give the margin.",
 )  # fmt: skip
 
-a = real("a")
-A = real("A")
 
 _THREE_QUARTERS = Instance(
     {
-        "k": 1, "m": 1, "s_S": [_log(3)], "s_U": [0], "a_S": [1], "a_U": [-1], "a": 1, "A": 1, "tau": Fraction(1, 4),
+        "k": 1, "m": 1, "s_S": [log_of(3)], "s_U": [0], "a_S": [1], "a_U": [-1], "a": 1, "A": 1, "tau": Fraction(1, 4),
         "rho": Fraction(3, 4),
     },
     "three quarters of the attention vote +1, one quarter votes -1",
@@ -345,10 +344,10 @@ ASYMPTOTIC_IRRELEVANCE = Theorem(
             "a word reads 9", a_V=[-1, 9], a_U=[9, 9, 9]
         ),
         "the vocabulary's scores are at least lo": _ONE_AGAINST_THREE.but(
-            "the words weigh next to nothing", s_V=[_log("1/100")] * 2, s_U=[_log("1/100")] * 3
+            "the words weigh next to nothing", s_V=[log_of(1, 100)] * 2, s_U=[log_of(1, 100)] * 3
         ),
         "the system's readouts lie within R of [low, high]": _ONE_AGAINST_THREE.but("the system reads 50", a_S=[50]),
-        "the system's scores are at most hi": _ONE_AGAINST_THREE.but("the system weighs 100", s_S=[_log(100)]),
+        "the system's scores are at most hi": _ONE_AGAINST_THREE.but("the system weighs 100", s_S=[log_of(100)]),
         "there are enough tokens": _ONE_AGAINST_THREE.but("an eps of 1/10 takes nine tokens", eps=Fraction(1, 10)),
         "R is a distance": _ONE_AGAINST_THREE.but(
             "a system well inside the hull doesn't pull the output inside for ever",
@@ -420,7 +419,7 @@ EVERY_MIXTURE_IS_APPROACHED = Theorem(
         _EVEN.but("each count rounded down by a whole token", n_V=[3, 3]),
         Instance(
             {
-                "k": 0, "V": 2, "s_S": [], "a_S": [], "s_V": [_log("1/1000"), 0], "a_V": [Fraction(1, 999), -1],
+                "k": 0, "V": 2, "s_S": [], "a_S": [], "s_V": [log_of(1, 1000), 0], "a_V": [Fraction(1, 999), -1],
                 "lam": [Fraction(999, 1000), Fraction(1, 1000)], "N": 1000, "n_V": [999_000, 0], "R": 1,
             },
             "the heavy word is rounded down by a whole token: the distance is 1/999, the bound 1001/998999",
@@ -443,7 +442,9 @@ def vote_share(score: Numeric) -> Term:
     return n_A * exp(score) / (n_A * exp(score) + n_B)
 
 
-_TWO_TASTES = Instance({"n_A": 1, "n_B": 2, "x_A": _log(2), "y_A": 0}, "votes 1/2 in the first head, 1/3 in the second")
+_TWO_TASTES = Instance(
+    {"n_A": 1, "n_B": 2, "x_A": log_of(2), "y_A": 0}, "votes 1/2 in the first head, 1/3 in the second"
+)
 
 SEVERAL_HEADS_DO_NOT_MIX = Theorem(
     name="several_heads_do_not_mix",
@@ -552,9 +553,9 @@ SAFE_WITH_A_VANISHING_SHARE = Theorem(
     witness=_ALL_SAFE,
     sharp={
         **_HULL_SAFETY_SHARP,
-        "the system's scores are at most hi": _ALL_SAFE.but("the system weighs 100", s_S=[_log(100)]),
+        "the system's scores are at most hi": _ALL_SAFE.but("the system weighs 100", s_S=[log_of(100)]),
         "the vocabulary's scores are at least lo": _ALL_SAFE.but(
-            "the words weigh next to nothing", s_V=[_log("1/100")], s_U=[_log("1/100")] * 3
+            "the words weigh next to nothing", s_V=[log_of(1, 100)], s_U=[log_of(1, 100)] * 3
         ),
         "there are enough tokens": _ALL_SAFE.but("an eps of 1/10 takes nine tokens", eps=Fraction(1, 10)),
     },
@@ -594,7 +595,7 @@ HULL_SAFETY_OF_DIFFERENTIAL_ATTENTION = Theorem(
     expected="refuted",
     refutation=_TWO_MAPS.but(
         "weights 3/4 and 1/4 in the first map, 1/4 and 3/4 in the second, readouts 1 and 3",
-        s_S=[_log(3)], t_U=[_log(3)],
+        s_S=[log_of(3)], t_U=[log_of(3)],
     ),
     why="Subtracting a second softmax gives weights with a sign, so safe values no longer make a safe output.",
     idea="A token that reads far above tau, and that the second map prefers, is subtracted.",
@@ -667,7 +668,7 @@ HULL_SAFETY_OF_SUMMED_HEADS = Theorem(
     witness=_TWO_HEADS,
     expected="refuted",
     refutation=_TWO_HEADS.but(
-        "each of two heads looks mostly at the word that reads 0 for it", s=[[_log(2), 0], [0, _log(2)]]
+        "each of two heads looks mostly at the word that reads 0 for it", s=[[log_of(2), 0], [0, log_of(2)]]
     ),
     why="Checking a vocabulary word by word is not enough for several heads: a mixture can be worse than each word.",
     idea="Heads weigh the same tokens differently, and each may prefer the token that is worst for it.",
@@ -718,11 +719,11 @@ PRIVILEGE_COSTS_UTILITY = Theorem(
         "the first input's readouts lie in [low, high]": _TWO_INPUTS.but("the first input reads -9", a_U=[-9]),
         "the second input's readouts lie in [low, high]": _TWO_INPUTS.but("the second input reads 9", a_W=[9]),
         "the share is at least rho with the first input": _TWO_INPUTS.but(
-            "the share is 1/2 with the first input, 100/101 with the second", rho=Fraction(9, 10), s_W=[_log("1/100")]
+            "the share is 1/2 with the first input, 100/101 with the second", rho=Fraction(9, 10), s_W=[log_of(1, 100)]
         ),
         "the share is at least rho with the second input": _TWO_INPUTS.but(
             "the share is 100/101 with the first input, 1/2 with the second",
-            rho=Fraction(9, 10), s_U=[_log("1/100")], a_W=[-1],
+            rho=Fraction(9, 10), s_U=[log_of(1, 100)], a_W=[-1],
         ),
         "there is a token with each input": _TWO_INPUTS.but("nothing at all", k=0, m=0, rho=0),
     },
@@ -766,7 +767,7 @@ def with_token(score: Numeric, value: Numeric, scores: Function = s) -> Term:
 
 _ONE_OF_THREE = Instance(
     {
-        "n": 2, "s": [0, 0], "a": [0, 0], "s_x": _log(4), "a_x": 1, "s_y": 0, "a_y": 0, "lo": 0, "hi": _log(4),
+        "n": 2, "s": [0, 0], "a": [0, 0], "s_x": log_of(4), "a_x": 1, "s_y": 0, "a_y": 0, "lo": 0, "hi": log_of(4),
         "low": 0, "high": 1,
     },
     "a token of weight 4 that reads 1, beside two of weight 1 that read 0, becomes one that reads 0",
@@ -792,19 +793,19 @@ ONE_TOKEN_INFLUENCE = Theorem(
     witness=_ONE_OF_THREE,
     sharp={
         "the other tokens' scores are at least lo": _ONE_OF_THREE.but(
-            "the others weigh 1/100", s=[_log("1/100"), _log("1/100")]
+            "the others weigh 1/100", s=[log_of(1, 100), log_of(1, 100)]
         ),
-        "the token's score was at most hi": _ONE_OF_THREE.but("the token weighs 100", s_x=_log(100)),
+        "the token's score was at most hi": _ONE_OF_THREE.but("the token weighs 100", s_x=log_of(100)),
         "the new token's score is at most hi": _ONE_OF_THREE.but(
-            "the new token weighs 100", a_x=0, s_y=_log(100), a_y=1
+            "the new token weighs 100", a_x=0, s_y=log_of(100), a_y=1
         ),
         "the other tokens' readouts lie in [low, high]": _ONE_OF_THREE.but(
-            "the others read 9", a=[9, 9], a_x=0, s_y=_log("1/100")
+            "the others read 9", a=[9, 9], a_x=0, s_y=log_of(1, 100)
         ),
         "the token's readout was in [low, high]": _ONE_OF_THREE.but("the token reads 9", a_x=9),
         "the new token's readout is in [low, high]": _ONE_OF_THREE.but("the new token reads 9", a_y=9),
     },
-    probes=(_ONE_OF_THREE.but("the other way round", s_x=0, a_x=0, s_y=_log(4), a_y=1),),
+    probes=(_ONE_OF_THREE.but("the other way round", s_x=0, a_x=0, s_y=log_of(4), a_y=1),),
     uses=("privilege_costs_utility",),
     why="With bounded scores a single token among many has little say: 1/n up to a constant (the shape of Hahn 2020).",
     idea="The readout is a mixture of the others' readout, which stays, with the token's, whose weight is largest if "
@@ -835,8 +836,8 @@ ONE_TOKEN_INFLUENCE_OF_THE_READER = Theorem(
     expected="refuted",
     refutation=Instance(
         {
-            "n": 6, "s": [_log(4)] * 3 + [0] * 3, "t": [0] * 3 + [_log(4)] * 3, "a": [1] * 3 + [0] * 3, "s_x": 0,
-            "s_y": 0, "a_x": 0, "a_y": 0, "lo": 0, "hi": _log(4), "low": 0, "high": 1,
+            "n": 6, "s": [log_of(4)] * 3 + [0] * 3, "t": [0] * 3 + [log_of(4)] * 3, "a": [1] * 3 + [0] * 3, "s_x": 0,
+            "s_y": 0, "a_x": 0, "a_y": 0, "lo": 0, "hi": log_of(4), "low": 0, "high": 1,
         },
         "a new reader finds the other half of the six other tokens heavy",
     ),
@@ -852,7 +853,7 @@ tanh = (exp(delta) - 1) / (exp(delta) + 1)
 _MOVED = each(n, lambda i: absolute(t(i) - s(i) - shift) <= delta)
 
 _SWAPPED = Instance(
-    {"n": 2, "s": [0, _log(2)], "t": [_log(2), 0], "shift": 0, "delta": _log(2), "c": [1, 0]},
+    {"n": 2, "s": [0, log_of(2)], "t": [log_of(2), 0], "shift": 0, "delta": log_of(2), "c": [1, 0]},
     "weights 1/3 and 2/3 are swapped by moving each score by log 2",
 )
 
@@ -878,7 +879,7 @@ VOTES_ARE_TANH_STABLE = Theorem(
         "there is a token": _SWAPPED.but("nothing at all", n=0),
     },
     probes=(
-        _SWAPPED.but("a further shift of all scores changes nothing", t=[_log(6), _log(3)], shift=_log(3)),
+        _SWAPPED.but("a further shift of all scores changes nothing", t=[log_of(6), log_of(3)], shift=log_of(3)),
         _SWAPPED.but("the vote for the other", c=[0, 1]),
     ),
     why="It bounds what any change of scores can do: a change of position, of temperature, of precision.",
@@ -901,9 +902,9 @@ SOFTMAX_IS_TANH_STABLE = Theorem(
     witness=_SWAPPED,
     sharp={
         "the scores move by at most delta, up to a common shift": _SWAPPED.but("they stay, it is said", delta=0),
-        "there is a token": _SWAPPED.but("there is none, and delta is negative", n=0, delta=_log("1/2")),
+        "there is a token": _SWAPPED.but("there is none, and delta is negative", n=0, delta=log_of(1, 2)),
     },
-    probes=(_SWAPPED.but("a further shift of all scores changes nothing", t=[_log(6), _log(3)], shift=_log(3)),),
+    probes=(_SWAPPED.but("a further shift of all scores changes nothing", t=[log_of(6), log_of(3)], shift=log_of(3)),),
     uses=("votes_are_tanh_stable",),
     why="The distance between two attention patterns is controlled by the largest change of a score, at any length.",
     idea="The total variation is the largest move of a mean of votes: vote 1 where the weight grew, 0 elsewhere.",
@@ -926,7 +927,7 @@ DIFFERENTIAL_CAN_VOTE_NEGATIVE = Theorem(
     expected="refuted",
     refutation=_TWO_MAPS.but(
         "the system has the share 1/4 in the first map and 3/4 in the second, which counts half",
-        s_U=[_log(3)], t_S=[_log(3)],
+        s_U=[log_of(3)], t_S=[log_of(3)],
     ),
     why="In differential attention an instruction may speak against itself: more attention to it in the second map "
     "turns its vote round.",
@@ -936,10 +937,6 @@ DIFFERENTIAL_CAN_VOTE_NEGATIVE = Theorem(
 
 # Masks
 
-sh_S = function("sh_S", 2)
-sh_U = function("sh_U", 2)
-ah_S = function("ah_S", 2)
-ah_U = function("ah_U", 2)
 visible = function("visible", 2)
 
 
@@ -958,7 +955,7 @@ def head_alone(h: Numeric) -> Term:
 
 _MASKED = Instance(
     {
-        "H": 2, "k": 1, "m": 1, "sh_S": [[0], [0]], "ah_S": [[1], [2]], "sh_U": [[_log(3)], [_log(3)]],
+        "H": 2, "k": 1, "m": 1, "sh_S": [[0], [0]], "ah_S": [[1], [2]], "sh_U": [[log_of(3)], [log_of(3)]],
         "ah_U": [[-9], [-9]], "visible": [[0], [0]],
     },
     "two heads, an adversary token of weight 3 that reads -9, and neither sees it",
@@ -1009,7 +1006,6 @@ ALL_BUT_ONE_HEAD_MASKED = Theorem(
 )
 
 L = natural("L")
-width = natural("d")
 
 
 class Run:
@@ -1061,12 +1057,12 @@ one, two = Run(""), Run("'")
 
 def same_state(layer: Numeric, i: Numeric) -> Term:
     """System token i's state before a layer is the same in both runs."""
-    return each(width, lambda c: one.state(layer, i, c).eq(two.state(layer, i, c)))
+    return each(d, lambda c: one.state(layer, i, c).eq(two.state(layer, i, c)))
 
 
 def same_outputs(layer: Numeric, i: Numeric) -> Term:
     """All heads' outputs for system token i are the same in both runs."""
-    return each(H, lambda h: each(width, lambda c: one.output(layer, h, i, c).eq(two.output(layer, h, i, c))))
+    return each(H, lambda h: each(d, lambda c: one.output(layer, h, i, c).eq(two.output(layer, h, i, c))))
 
 
 _DEEP = Instance(
@@ -1109,7 +1105,7 @@ _SAME_MODEL = {
                 k,
                 lambda j: implies(
                     same_state(layer, j),
-                    each(width, lambda c: one.value(layer, h, j, c).eq(two.value(layer, h, j, c))),
+                    each(d, lambda c: one.value(layer, h, j, c).eq(two.value(layer, h, j, c))),
                 ),
             ),
         ),
@@ -1144,7 +1140,7 @@ ROLE_MASKS_AT_DEPTH = Theorem(
             **_LATE,
             k=2,
             **{
-                "s_S'": lambda layer, h, i, j: _log(3) if (layer, j) == (1, 0) else 0,
+                "s_S'": lambda layer, h, i, j: log_of(3) if (layer, j) == (1, 0) else 0,
                 "v_S": lambda layer, h, j, c: 1 - j,
                 "v_S'": lambda layer, h, j, c: 1 - j,
             },

@@ -23,8 +23,7 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.logic.values import Instance
-from tokendemo_formal.numbers.base import Log
-from tokendemo_formal.theorems.setting import E_U, N_S, N_U, Z, eps, hi, k, lo, m, margin, s_S, s_U, tau
+from tokendemo_formal.theorems.setting import E_U, N_S, N_U, Z, eps, hi, k, lo, log_of, m, margin, s_S, s_U, sink, tau
 from tokendemo_formal.theorems.theorem import Theorem
 
 c = real("c")
@@ -33,15 +32,9 @@ g = real("g")
 t = real("t")
 sigma = real("sigma")
 theta = real("theta")
-sink = real("sink")
 
 n = k + m
 log_n = log(n)
-
-
-def _log(a: int, b: int = 1) -> Log:
-    return Log(Fraction(a, b))
-
 
 # c log n on the system's scores
 
@@ -62,7 +55,7 @@ _BIASED = Instance(
         "s_S": [0],
         "s_U": [0, 0, 0],
         "c": Fraction(1, 2),
-        "x": _log(2),
+        "x": log_of(2),
         "eps": Fraction(1, 2),
     },
     "one system token against three, all of score 0, n = 4: the bias makes 4^(1/2) = 2 of its weight; share 2/5",
@@ -86,15 +79,15 @@ LOG_LENGTH_BIAS_BELOW_ONE = Theorem(
     about=("s_S", "s_U", "c"),
     witness=_BIASED,
     sharp={
-        "the system's scores are at most hi": _BIASED.but("a system token of weight 100", s_S=[_log(100)]),
-        "the adversary's scores are at least lo": _BIASED.but("of weight 1/100 each", s_U=[_log(1, 100)] * 3),
+        "the system's scores are at most hi": _BIASED.but("a system token of weight 100", s_S=[log_of(100)]),
+        "the adversary's scores are at least lo": _BIASED.but("of weight 1/100 each", s_U=[log_of(1, 100)] * 3),
         "the bias grows more slowly than log n": _BIASED.but(
             "c = 2: 3 tokens give the one of the system weight 9 against 2", m=2, c=2, x=0, eps=Fraction(2, 3)
         ),
         "there is an adversary token": _BIASED.but("a system alone has share 1", m=0, x=0, eps=Fraction(2, 3)),
         "e^x is at least the odds to overcome": _BIASED.but("a share of 1/10 takes longer", eps=Fraction(1, 10)),
         "the length is at least e^(x / (1 - c))": _BIASED.but(
-            "a share of 1/3 takes n = 16, not 4", x=_log(4), eps=Fraction(1, 3)
+            "a share of 1/3 takes n = 16, not 4", x=log_of(4), eps=Fraction(1, 3)
         ),
     },
     probes=(_BIASED.but("equal weights, one against one: share eps exactly", m=1, c=0),),
@@ -112,7 +105,7 @@ extreme = total(k, lambda i: exp(lo + log_n)) / (total(k, lambda i: exp(lo + log
 """The share where the system's scores are all lo and the adversary's all hi."""
 
 _LOG_N = Instance(
-    {"k": 1, "m": 3, "lo": 0, "hi": _log(2), "s_S": [0], "s_U": [_log(2), 0, 0]},
+    {"k": 1, "m": 3, "lo": 0, "hi": log_of(2), "s_S": [0], "s_U": [log_of(2), 0, 0]},
     "one system token of weight 1, times n = 4, against weights 2, 1, 1: share 1/2, floor 1/3",
 )
 
@@ -133,12 +126,12 @@ LOG_LENGTH_BIAS_IS_CRITICAL = Theorem(
     about=("s_S", "s_U", "lo", "hi"),
     witness=_LOG_N,
     sharp={
-        "the system's scores are at least lo": _LOG_N.but("weight 1/10, below e^lo = 1", s_S=[_log(1, 10)]),
-        "the adversary's scores are at most hi": _LOG_N.but("weights 100, beyond e^hi = 2", s_U=[_log(100)] * 3),
+        "the system's scores are at least lo": _LOG_N.but("weight 1/10, below e^lo = 1", s_S=[log_of(1, 10)]),
+        "the adversary's scores are at most hi": _LOG_N.but("weights 100, beyond e^hi = 2", s_U=[log_of(100)] * 3),
         "there is a system token": _LOG_N.but("without a system its share is 0, as is the floor", k=0),
     },
     probes=(
-        _LOG_N.but("the floor is almost met", m=399, s_U=lambda j: _log(2)),
+        _LOG_N.but("the floor is almost met", m=399, s_U=lambda j: log_of(2)),
         _LOG_N.but("without an adversary both sides of the rate are 1", m=0),
     ),
     why="A bias of log n is a defence at any length: the first that is not merely a matter of a longer prompt.",
@@ -165,17 +158,17 @@ LOG_LENGTH_BIAS_ABOVE_ONE = Theorem(
     about=("s_S", "s_U", "c"),
     witness=_ABOVE,
     sharp={
-        "the system's scores are at least lo": _ABOVE.but("weight 1/100, below e^lo = 1", s_S=[_log(1, 100)]),
-        "the adversary's scores are at most hi": _ABOVE.but("weights 100, beyond e^hi = 1", s_U=[_log(100)] * 3),
+        "the system's scores are at least lo": _ABOVE.but("weight 1/100, below e^lo = 1", s_S=[log_of(1, 100)]),
+        "the adversary's scores are at most hi": _ABOVE.but("weights 100, beyond e^hi = 1", s_U=[log_of(100)] * 3),
         "the bias grows faster than log n": _ABOVE.but("no bias: 1 against 3", c=0, x=0, eps=Fraction(1, 2)),
         "e^x is at least the odds to overcome": _ABOVE.but("a share of 9/10 takes longer", eps=Fraction(1, 10)),
         "the length is at least e^(x / (c - 1))": _ABOVE.but(
-            "a share of 4/5 takes n = 16, not 4", x=_log(4), eps=Fraction(1, 5)
+            "a share of 4/5 takes n = 16, not 4", x=log_of(4), eps=Fraction(1, 5)
         ),
     },
     probes=(
         _ABOVE.but(
-            "almost met: 1024 against 255", m=255, s_U=lambda j: 0, c=Fraction(5, 4), x=_log(4), eps=Fraction(1, 5)
+            "almost met: 1024 against 255", m=255, s_U=lambda j: 0, c=Fraction(5, 4), x=log_of(4), eps=Fraction(1, 5)
         ),
         _ABOVE.but("no system, and nothing claimed: share 0 = 1 - eps", k=0, x=0, eps=1),
     ),
@@ -344,7 +337,7 @@ _NEAR = Instance(
         "s_U": [0, 0, 0],
         "t": 1,
         "g": 0,
-        "x": _log(2),
+        "x": log_of(2),
         "eps": Fraction(1, 2),
     },
     "n = 4, a lead of half what is needed: 4^(1/2) = 2 against 3",
@@ -373,7 +366,7 @@ SSMAX_IS_DILUTED = Theorem(
         "the system's scores are at most t": _NEAR.but("a lead of 10", s_S=[10]),
         "the adversary's scores are at least g": _NEAR.but("weights of 1/1024 each", s_U=[-10] * 3),
         "sigma is not negative": _NEAR.but(
-            "turned round, the system's score -10 wins", m=1, sigma=-1, s_S=[-10], t=0, x=_log(2)
+            "turned round, the system's score -10 wins", m=1, sigma=-1, s_S=[-10], t=0, x=log_of(2)
         ),
         "the lead t - g is below 1 / sigma": _NEAR.but(
             "twice what is needed: 9 against 2", m=2, sigma=1, s_S=[2], t=2, x=0, eps=Fraction(2, 3)
@@ -381,7 +374,7 @@ SSMAX_IS_DILUTED = Theorem(
         "there is an adversary token": _NEAR.but("a system alone has share 1", m=0, x=0, eps=Fraction(2, 3)),
         "e^x is at least the odds to overcome": _NEAR.but("a share of 1/10 takes longer", eps=Fraction(1, 10)),
         "the length is at least e^(x / (1 - sigma lead))": _NEAR.but(
-            "a share of 1/3 takes n = 16, not 4", x=_log(4), eps=Fraction(1, 3)
+            "a share of 1/3 takes n = 16, not 4", x=log_of(4), eps=Fraction(1, 3)
         ),
     },
     probes=(_NEAR.but("no lead, one against one: share eps exactly", m=1, sigma=1, s_S=[0], t=0),),
@@ -392,7 +385,7 @@ SSMAX_IS_DILUTED = Theorem(
 )
 
 _STRONGER = Instance(
-    {"k": 1, "m": 3, "sigma": 1, "s_S": [0], "s_U": [-5, 1, -5], "t": 0, "g": 1, "x": _log(4), "eps": Fraction(1, 5)},
+    {"k": 1, "m": 3, "sigma": 1, "s_S": [0], "s_U": [-5, 1, -5], "t": 0, "g": 1, "x": log_of(4), "eps": Fraction(1, 5)},
     "n = 4: weight 1 against one of 4 and two of 4^-5",
 )
 
@@ -422,10 +415,10 @@ SSMAX_PADDING = Theorem(
         ),
         "e^x is at least the odds to overcome": _STRONGER.but("a share of 1/10 takes longer", eps=Fraction(1, 10)),
         "the length is at least e^(x / (sigma (g - t)))": _STRONGER.but(
-            "a share of 1/10 takes n = 9, not 4", x=_log(9), eps=Fraction(1, 10)
+            "a share of 1/10 takes n = 9, not 4", x=log_of(9), eps=Fraction(1, 10)
         ),
     },
-    probes=(_STRONGER.but("1 against 2: share eps exactly", m=1, s_U=[1], x=_log(2), eps=Fraction(1, 3)),),
+    probes=(_STRONGER.but("1 against 2: share eps exactly", m=1, s_U=[1], x=log_of(2), eps=Fraction(1, 3)),),
     why="Scalable softmax sharpens whatever is ahead: padding, harmless by itself, makes one strong token decisive.",
     idea="That token weighs n^(sigma (g - t)) times as much as any system token, and n is the adversary's choice.",
     limits="It takes a token that is stronger than every system token for this query.",

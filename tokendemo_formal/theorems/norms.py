@@ -28,10 +28,10 @@ from tokendemo_formal.logic.terms import (
     total,
 )
 from tokendemo_formal.logic.values import Instance
-from tokendemo_formal.theorems.setting import k, m
+from tokendemo_formal.theorems.setting import d, k, m
 from tokendemo_formal.theorems.theorem import Theorem
 
-d, d_head = natural("d"), natural("d_head")
+d_head = natural("d_head")
 scale = real("scale")
 W_Q, W_K = function("W_Q", 2), function("W_K", 2)
 b_Q, b_K = function("b_Q"), function("b_K")

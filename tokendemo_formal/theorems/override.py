@@ -25,26 +25,26 @@ from tokendemo_formal.theorems.setting import (
     N_S,
     H,
     V,
-    a_S,
     a_U,
     a_V,
+    ah_S,
+    ah_U,
+    ah_V,
     from_vocabulary,
     k,
     m,
     margin,
     n,
-    s_S,
     s_U,
     s_V,
+    sh_S,
+    sh_U,
+    sh_V,
+    surplus,
     tau,
+    votes,
 )
 from tokendemo_formal.theorems.theorem import Theorem
-
-surplus = total(k, lambda i: exp(s_S(i)) * (a_S(i) - tau))
-"""P = Σ_S e^s (a - tau): what the system has in hand; f(S) >= tau iff it is at least 0."""
-
-votes = total(m, lambda j: exp(s_U(j)) * (tau - a_U(j)))
-"""Σ_U e^s (tau - a): what the adversary's tokens take from it."""
 
 g = real("g")
 
@@ -328,12 +328,6 @@ ALWAYS_OVERRIDABLE = Theorem(
     limits="True wherever the vocabulary has a dissenter, one head, no positions (override_needs_a_dissenter).",
 )
 
-sh_S = function("sh_S", 2, "s^{S}")
-ah_S = function("ah_S", 2, "a^{S}")
-sh_U = function("sh_U", 2, "s^{U}")
-ah_U = function("ah_U", 2, "a^{U}")
-sh_V = function("sh_V", 2, "s^{V}")
-ah_V = function("ah_V", 2, "a^{V}")
 sx_U = function("sx_U", 3, "s^{U}")
 ax_U = function("ax_U", 3, "a^{U}")
 low = function("low")

@@ -18,17 +18,15 @@ from tokendemo_formal.logic.terms import (
     function,
     implies,
     log,
-    natural,
     real,
     some,
     total,
 )
 from tokendemo_formal.logic.values import Instance
 from tokendemo_formal.numbers.base import Log
-from tokendemo_formal.theorems.setting import eps, k, m
+from tokendemo_formal.theorems.setting import d, eps, k, m
 from tokendemo_formal.theorems.theorem import Theorem
 
-d = natural("d")
 k_S, k_U = function("k_S", 2), function("k_U", 2)
 q, g = function("q"), function("g")
 point, u = function("p"), function("u")

@@ -8,12 +8,19 @@ come on top.
     weight of token i = e^{s_i} / Z,   Z = E_S + E_U,   f = (N_S + N_U) / Z,   share M_S = E_S / Z
 
 f is the safety margin: safe iff f >= tau, overridden iff f < tau. Of several heads h = 0 … H - 1 each has scores
-sh_S[h, i], sh_U[h, j] and readouts ah_S[h, i], ah_U[h, j] of its own, and f is the sum of the heads' margins.
+sh_S[h, i], sh_U[h, j] and readouts ah_S[h, i], ah_U[h, j] of its own (the vocabulary's: sh_V[h, v], ah_V[h, v]), and f
+is the sum of the heads' margins.
+
+States, keys and queries have d coordinates. A sink is mass in the denominator that belongs to no token. Where readouts
+are bounded, the system's are at least a and the adversary's at least -A.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from tokendemo_formal.logic.terms import Function, Numeric, Term, both, each, exp, function, natural, real, some, total
+from tokendemo_formal.numbers.base import Log
 
 k = natural("k")
 m = natural("m")
@@ -21,6 +28,7 @@ n = natural("n")
 V = natural("V")
 H = natural("H")
 cap = natural("cap")
+d = natural("d")
 
 s_S = function("s_S")
 s_U = function("s_U")
@@ -33,12 +41,17 @@ sh_S = function("sh_S", 2, "s^{S}")
 sh_U = function("sh_U", 2, "s^{U}")
 ah_S = function("ah_S", 2, "a^{S}")
 ah_U = function("ah_U", 2, "a^{U}")
+sh_V = function("sh_V", 2, "s^{V}")
+ah_V = function("ah_V", 2, "a^{V}")
 
 lo = real("lo")
 hi = real("hi")
 tau = real("tau")
 eps = real("eps")
 rho = real("rho")
+sink = real("sink")
+a = real("a")
+A = real("A")
 
 
 def mass(count: Numeric, scores: Function) -> Term:
@@ -59,6 +72,12 @@ Z = E_S + E_U
 share = E_S / Z
 margin = (N_S + N_U) / Z
 
+surplus = total(k, lambda i: exp(s_S(i)) * (a_S(i) - tau))
+"""P = Σ_S e^s (a - tau): what the system has in hand; f(S) >= tau iff it is at least 0."""
+
+votes = total(m, lambda j: exp(s_U(j)) * (tau - a_U(j)))
+"""Σ_U e^s (tau - a): what the adversary's tokens take from it."""
+
 
 def bounded(count: Numeric, scores: Function) -> Term:
     """Every content score lies in [lo, hi]."""
@@ -68,3 +87,8 @@ def bounded(count: Numeric, scores: Function) -> Term:
 def from_vocabulary() -> Term:
     """Each adversary token is one of the vocabulary's: its score and its readout."""
     return each(m, lambda j: some(V, lambda v: both(s_U(j).eq(s_V(v)), a_U(j).eq(a_V(v)))))
+
+
+def log_of(numerator: int, denominator: int = 1) -> Log:
+    """The score of a token of this weight, for instances."""
+    return Log(Fraction(numerator, denominator))

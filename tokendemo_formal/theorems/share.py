@@ -40,7 +40,9 @@ from tokendemo_formal.theorems.setting import (
     s_U,
     s_V,
     share,
+    surplus,
     tau,
+    votes,
     weighted,
 )
 from tokendemo_formal.theorems.theorem import Theorem
@@ -524,9 +526,7 @@ UNIFORM_BIAS_CHANGES_NOTHING = Theorem(
     limits="In floating point a large bias loses precision unless the largest score is subtracted first.",
 )
 
-protection = total(k, lambda i: exp(s_S(i)) * (a_S(i) - tau))
 _P_biased = total(k, lambda i: exp(s_S(i) + beta) * (a_S(i) - tau))
-pull = total(m, lambda j: exp(s_U(j)) * (tau - a_U(j)))
 
 _OUTWEIGHED = _BIASED.but("protection 2 tripled to 6, against tokens of pull 1/4 and 5", tau=0)
 
@@ -538,7 +538,7 @@ BIAS_MULTIPLIES_THE_LENGTH = Theorem(
     "nothing else: P = Σ_S e^s (a - tau) becomes e^beta P, and the margin is below tau exactly if the adversary's "
     "pull exceeds that.",
     assumptions={"there is a token": k + m > 0},
-    conclusion=both(_P_biased.eq(exp(beta) * protection), iff(_margin_biased < tau, exp(beta) * protection < pull)),
+    conclusion=both(_P_biased.eq(exp(beta) * surplus), iff(_margin_biased < tau, exp(beta) * surplus < votes)),
     about=("s_S", "a_S", "s_U", "a_U", "beta", "tau"),
     witness=_OUTWEIGHED,
     sharp={"there is a token": _OUTWEIGHED.but("nothing at all", k=0, m=0)},
@@ -582,7 +582,7 @@ BIASED_SYSTEM_IS_OVERRIDDEN = Theorem(
         "every adversary token pulls g": each(m, lambda j: (exp(s_U(j)) * (tau - a_U(j))).eq(g)),
         "there is a token": k + m > 0,
     },
-    conclusion=iff(_margin_biased < tau, exp(beta) * protection < m * g),
+    conclusion=iff(_margin_biased < tau, exp(beta) * surplus < m * g),
     about=("s_S", "a_S", "s_U", "a_U", "beta", "tau", "m"),
     witness=_REPEATED,
     sharp={
