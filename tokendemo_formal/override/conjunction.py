@@ -21,8 +21,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from tokendemo_formal.override.bound import evaluate, gather
-from tokendemo_formal.override.many_heads import Search
+from tokendemo_formal.override.bound import Bound, evaluate, gather
+from tokendemo_formal.override.many_heads import JOINT_BUDGET, Node, Search, within
+from tokendemo_formal.override.multipliers import descend, joint_heads
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
 from tokendemo_formal.override.proof import Columns, Combination, Condition, Exact, Filter, Leaf, Split, Trace
 from tokendemo_formal.override.tables import Enclosed, Floats, assemble, combine
@@ -30,7 +31,7 @@ from tokendemo_formal.override.tables import Enclosed, Floats, assemble, combine
 Judge: TypeAlias = "Callable[[Assignment], tuple[bool | None, Condition]]"
 """Are all conditions' exact margins above the target? The second part is a condition that isn't, or that is open."""
 
-_STEPS = 8
+_PASSES = 2
 _WEIGHINGS = 24
 """Steps that look for the weights of the conditions."""
 _LARGEST_COMBINATION = 2**22
@@ -53,42 +54,46 @@ class Part(Search):
     def __init__(self, enclosed: Enclosed, of: Combination) -> None:
         super().__init__(assemble(enclosed), lambda _: False)
         self.of = of
+        self._active = self._open[0][2].active
 
     @property
     def guess(self) -> Floats:
         """Multipliers to begin with."""
         return self._open[0][2].c
 
-    def bounded(self, sets: list[Columns], c: Floats, steps: int) -> Bounded:
-        """The bound over candidate sets, at the c given (no steps) or a better one."""
+    def bounded(self, sets: list[Columns], c: Floats, passes: int) -> Bounded:
+        """The bound over candidate sets, at the c given (no passes) or a better one."""
+        node = self._node(sets, c)
         candidates = gather(self.problem, sets)
-        c = np.clip(c, -self.problem.limit, self.problem.limit)
-        joint = self._joint(candidates, c)
-        best = bound = evaluate(self.problem, candidates, c, joint)
-        factor = 1.0
-        for step in range(steps):
-            square = float(bound.slope @ bound.slope)
-            if best.total <= 0 or not math.isfinite(bound.total) or square < 1e-30:
+        best: Bound | None = None
+        for _ in range(max(passes, 1)):
+            joint = joint_heads(self.problem, candidates, node.active, node.c, JOINT_BUDGET // candidates.count)
+            if passes:
+                node.c, _ = descend(self.problem, candidates, node.active, node.c, joint, 0.0, self.best_value)
+            bound = evaluate(self.problem, candidates, node.c, joint)
+            best = bound if best is None or bound.total < best.total else best
+            if best.total <= 0 or not math.isfinite(bound.total):
                 break
-            c = np.clip(
-                c - factor * bound.total / square * bound.slope,
-                -self.problem.limit,
-                self.problem.limit,
-            )
-            bound = evaluate(self.problem, candidates, c, joint)
-            best = bound if bound.total < best.total else best
-            factor *= 0.7 if step > 3 else 1.0
-        kept = [s[reached > 0] for s, reached in zip(sets, best.completions, strict=True)]
-        assignment = tuple(int(s[j]) for s, j in zip(sets, best.best, strict=True))
-        return Bounded(sets, best.total, best.c, best.joint, kept, assignment)
+            node.active = [np.union1d(old, new) for old, new in zip(node.active, bound.contenders, strict=True)]
+        assert best is not None
+        self._active = node.active
+        completions = best.completions(self.problem, candidates, 0.0)
+        kept = [s[reached > 0] for s, reached in zip(sets, completions, strict=True)]
+        return Bounded(sets, best.total, best.c, best.joint, kept, best.best)
+
+    def _node(self, sets: list[Columns], c: Floats) -> Node:
+        c = np.clip(c, -self.problem.limit, self.problem.limit)
+        return Node(sets, within(self._active, sets), c, math.inf, [], sum(map(len, sets)))
 
     def share(self, total: float) -> float:
         """What a bound of the sum leaves to the least of its conditions."""
         return float(np.nextafter(total / np.nextafter(sum(weight for _, weight in self.of), 0.0), np.inf))
 
-    def parted(self, sets: list[Columns]) -> tuple[int, Columns, Columns]:
+    def parted(self, sets: list[Columns], c: Floats) -> tuple[int, Columns, Columns]:
         """A slot, and its candidates in two parts."""
-        slot, inside = self._split(sets)
+        node = self._node(sets, c)
+        node.candidates = gather(self.problem, sets)
+        slot, inside = self._split(node, evaluate(self.problem, node.candidates, node.c))
         return slot, sets[slot][inside], sets[slot][~inside]
 
     def values(self, assignments: Sequence[Columns]) -> Floats:
@@ -216,7 +221,7 @@ class Conjunction:
             self._restart(node.sets)
             if self._found is not None:
                 return
-        slot, first, second = part.parted(node.sets)
+        slot, first, second = part.parted(node.sets, node.c[part.of])
         split = Split(slot, first, [], [])
         node.trace.append(split)
         for half, trace in ((first, split.first), (second, split.second)):
@@ -236,9 +241,9 @@ class Conjunction:
         least: tuple[Part, Bounded] | None = None
         for rank, k in enumerate(order):
             part = parts[k]
-            steps = _STEPS if rank < _TRIED or part in self.sums else 0
+            passes = _PASSES if rank < _TRIED or part in self.sums else 0
             known = quick[k]
-            bounded = known if not steps and known.sets is node.sets else part.bounded(node.sets, known.c, steps)
+            bounded = known if not passes and known.sets is node.sets else part.bounded(node.sets, known.c, passes)
             node.c[part.of] = bounded.c
             node.bound = min(node.bound, part.share(bounded.total))
             if bounded.total <= 0 or any(len(s) == 0 for s in bounded.kept):
@@ -250,7 +255,7 @@ class Conjunction:
                 node.trace.append(Filter(bounded.c, bounded.joint, part.of))
                 node.sets = bounded.kept
             inside = all(t in s for t, s in zip(bounded.assignment, node.sets, strict=True))
-            if inside and steps:
+            if inside and passes:
                 self._propose(node.sets, bounded.assignment, self.nodes < _ASCENTS or self.nodes % 16 == 0)
                 if self._found is not None:
                     break
@@ -272,7 +277,7 @@ class Conjunction:
             chosen = [k for k in range(len(conditions)) if weights[k] > 0]
             of = tuple((conditions[k], float(weights[k])) for k in chosen)
             part = self._sum(of)
-            bounded = part.bounded(node.sets, part.guess if c is None or len(c) != len(part.guess) else c, _STEPS)
+            bounded = part.bounded(node.sets, part.guess if c is None or len(c) != len(part.guess) else c, _PASSES)
             c = bounded.c
             bound = bounded.total / weights.sum()
             if best is None or bound < best[0]:

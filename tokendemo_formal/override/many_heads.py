@@ -39,7 +39,7 @@ _ACTIVE = 24
 
 _BLOCK = 1024
 _RESTARTS = 12
-_JOINT_BUDGET = 2**18
+JOINT_BUDGET = 2**18
 """Sums that one bound may cost: contenders (where it has to be checked, candidates) times choices of w."""
 
 _ASCENTS = 16
@@ -171,7 +171,7 @@ class Search:
             if after < candidates.count:
                 node.trace.append(Filter(bound.c, bound.joint))
                 node.sets = [s if len(s) < len(old) else old for s, old in zip(sets, node.sets, strict=True)]
-                node.active = _within(node.active, node.sets)
+                node.active = within(node.active, node.sets)
             if after > len(sets) and after > _WORTH_A_ROUND * candidates.count:
                 break
         if self.nodes == 1:
@@ -190,14 +190,14 @@ class Search:
         active = self._most_active(node)
         for half, trace in ((columns[inside], split.first), (columns[~inside], split.second)):
             sets = [*node.sets[:slot], half, *node.sets[slot + 1 :]]
-            self._push(Node(sets, _within(active, sets), node.c, node.bound, trace, node.rivals, node.candidates))
+            self._push(Node(sets, within(active, sets), node.c, node.bound, trace, node.rivals, node.candidates))
 
     def _bounded(self, node: Node, candidates: Candidates) -> Bound:
         """The bound at good multipliers; leaves these, and the tokens that shape it, in the node."""
         best: Bound | None = None
         for _ in range(_ROOT_PASSES if self.nodes == 1 else _PASSES):
             rivals = candidates.count if self.certify else min(node.rivals, candidates.count)
-            joint = joint_heads(self.problem, candidates, node.active, node.c, _JOINT_BUDGET // rivals)
+            joint = joint_heads(self.problem, candidates, node.active, node.c, JOINT_BUDGET // rivals)
             c, expected = descend(self.problem, candidates, node.active, node.c, joint, self.target, self.best_value)
             bound = evaluate(self.problem, candidates, c, joint)
             node.rivals = sum(map(len, bound.contenders))
@@ -338,7 +338,7 @@ class Search:
         return start
 
 
-def _within(active: list[Columns], sets: list[Columns]) -> list[Columns]:
+def within(active: list[Columns], sets: list[Columns]) -> list[Columns]:
     """The active tokens that are still candidates; where none is, some candidate."""
     kept = []
     for tokens, candidates in zip(active, sets, strict=True):
