@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shlex
 import shutil
@@ -37,7 +38,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("workplace")
 def test_commands_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
     commands = [shlex.split(line)[1:] for block in blocks("sh") for line in block.splitlines() if line[:5] == "token"]
-    assert {command[0] for command in commands} == {"new", "inspect", "solve", "check"}
+    assert {command[0] for command in commands} == {
+        "new", "inspect", "solve", "check", "prove", "explain", "export", "mutants", "replay",
+    }  # fmt: skip
     for command in commands:
         assert main(command) == 0, command
         captured = capsys.readouterr()
@@ -87,6 +90,19 @@ def test_examples_are_scenarios(path: Path) -> None:
     scenario = read_scenario(path)
     if scenario.source.startswith("bundled:"):
         scenario.question()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_lessons_run(path: Path) -> None:
+    """As scripts; what they claim on the way, they assert."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout
+    assert done.stderr == ""
+    assert "assert " in path.read_text(encoding="utf-8")
+    assert f"(examples/{path.name})" in README
 
 
 # Metadata ----------------------------------------------------------------------------------------------------------
