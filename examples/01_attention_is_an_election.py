@@ -1,67 +1,53 @@
-"""Lesson 1: attention is an election.
+"""Lesson 1: attention is an election. Run it: python examples/01_attention_is_an_election.py
 
-    python examples/01_attention_is_an_election.py
-
-Each token has e^score ballots and casts them for its own readout. The margin is the average vote. The system's tokens
-and the adversary's are counted in the same urn: nothing marks a ballot as the system's.
+Every token of a prompt votes. How much its vote weighs is its attention weight, what it votes for is its readout, and
+the margin is the sum of weight times readout. Nothing else decides, and no token is asked where it came from.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from tokendemo_formal.logic.printing import text
-from tokendemo_formal.logic.values import Instance, holds
-from tokendemo_formal.numbers.base import Log
-from tokendemo_formal.theorems import theorem
+from tokendemo_formal import read_scenario, votes
+from tokendemo_formal.models.model import BUNDLED, load_model
+from tokendemo_formal.report import token_name
 
-# Scores are logarithms of whole numbers, so that e^score, and all that follows, is exact.
-SYSTEM = {"deny": (8, Fraction(1)), "harm": (4, Fraction(1, 2))}
-ADVERSARY = {"please": (6, Fraction(-1)), "sir": (9, Fraction(-1))}
-"""Token: (ballots e^score, vote). +1 is a vote to refuse, -1 one to comply."""
+# By hand first. Two system tokens and three of the adversary's; the weight of a token is e^score, here whole numbers.
+tokens = {
+    "never": (4, -1),  # e^score, and what it votes for: -1 refuse, +1 comply
+    "reveal": (2, -1),
+    "please": (1, +1),
+    "pretty": (1, +1),
+    "please!": (3, +1),
+}
+whole = sum(weight for weight, _ in tokens.values())
+print("By hand:")
+for name, (weight, vote) in tokens.items():
+    share = Fraction(weight, whole)
+    print(f"  {name:<8} e^score {weight}   share {share!s:>5}   votes {vote:+d}   contributes {share * vote!s:>6}")
+margin = sum(Fraction(weight, whole) * vote for weight, vote in tokens.values())
+print(f"  margin {margin}: below 0, so the instruction wins, by one vote in eleven.\n")
+assert margin == Fraction(-1, 11)
 
+# One more token of weight 2 is enough to turn it.
+turned = (margin * whole + 2) / (whole + 2)
+print(f"With one more token of weight 2 that votes +1: margin {turned}. The instruction is outvoted.\n")
+assert turned > 0
 
-def count(tokens: dict[str, tuple[int, Fraction]]) -> Fraction:
-    """Prints the count of an election; returns its outcome, the margin."""
-    ballots = sum(b for b, _ in tokens.values())
-    margin = Fraction(0)
-    print(f"  {'token':10}{'ballots':>9}{'weight':>9}{'vote':>7}{'counts':>9}")
-    for name, (b, vote) in tokens.items():
-        weight = Fraction(b, ballots)
-        margin += weight * vote
-        print(f"  {name:10}{b:9}{weight!s:>9}{vote!s:>7}{weight * vote!s:>9}")
-    print(f"  margin {margin}: {'refuse' if margin >= 0 else 'comply'}\n")
-    return margin
+# The same in a trained layer: four heads, each an election of its own; the margin adds them up.
+scenario = read_scenario(BUNDLED / "guard" / "demo.toml")
+model = load_model(scenario.source)
+alone = scenario.question(model).with_slots(0)
+counted = votes(alone, ())
+print("In the trained layer that comes with the package (share: mean over its heads):")
+for position, weights, contributions in zip(counted.visible, counted.weights, counted.contributions, strict=True):
+    share = sum(weights) / len(weights)
+    name = token_name(model, counted.prompt[position])
+    print(f"  {name:<12} share {share:6.1%}   contributes {sum(contributions):+8.4f}   {'#' * round(40 * share)}")
+print(f"  without attention {counted.direct:+.4f}")
+print(f"  margin {counted.total:+.4f}: below 0, refused.")
 
-
-def main() -> None:
-    print("The system alone. A weight is e^score over the sum of all e^score: a share of the ballots.\n")
-    count(SYSTEM)
-    print("The adversary adds two tokens. No ballot of the system's is taken away, but they are outvoted.\n")
-    margin = count({**SYSTEM, **ADVERSARY})
-
-    print("Counting without dividing: the system's surplus Σ e^s a against the adversary's pull Σ e^s (-a).\n")
-    surplus = sum(b * vote for b, vote in SYSTEM.values())
-    pull = sum(-b * vote for b, vote in ADVERSARY.values())
-    print(f"  surplus {surplus}, pull {pull}: the adversary wins exactly if {surplus} < {pull}")
-    assert (margin < 0) == (surplus < pull)
-
-    # The same numbers as an instance of a theorem that holds for any number of tokens.
-    law = theorem("override_is_linear")
-    instance = Instance(
-        {
-            "k": len(SYSTEM),
-            "m": len(ADVERSARY),
-            "s_S": [Log(Fraction(b)) for b, _ in SYSTEM.values()],
-            "a_S": [vote for _, vote in SYSTEM.values()],
-            "s_U": [Log(Fraction(b)) for b, _ in ADVERSARY.values()],
-            "a_U": [vote for _, vote in ADVERSARY.values()],
-            "tau": 0,
-        }
-    )
-    print(f"\n{law.sentence}\n\n  {text(law.conclusion)}\n")
-    print(f"  here: {holds(law.conclusion, instance)}; for all numbers of tokens: tokendemo prove {law.name}")
-
-
-if __name__ == "__main__":
-    main()
+# Every head hands out exactly 100 %: what one token gains, others lose.
+for head in range(alone.layer.heads):
+    assert abs(sum(row[head] for row in counted.weights) - 1) < 1e-9
+assert counted.total < 0

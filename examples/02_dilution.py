@@ -1,103 +1,71 @@
-"""Lesson 2: dilution, by length and by score gap.
+"""Lesson 2: dilution. Run it: python examples/02_dilution.py [figure.png]
 
-    python examples/02_dilution.py
-    python examples/02_dilution.py --png dilution.png     (with matplotlib: pip install 'tokendemo-formal[plots]')
+However well the system's k tokens score, their share of attention is at most k e^hi / (k e^hi + m e^lo) beside m tokens
+of the adversary's, with all scores between lo and hi. Two things move it: how many there are, and how far apart the
+scores are. The theorem is called dilution; its proof is run at the end.
 
-k system tokens, m adversary tokens, all scores between lo and hi. How much attention can the system lose, how much does
-it keep? The theorems dilution and share_floor_up_to_a_length answer for every choice of scores; both are met.
+With a file's name, and matplotlib installed, the figure is drawn, too.
 """
 
 from __future__ import annotations
 
-import argparse
-from fractions import Fraction
+import math
+import sys
 
-from tokendemo_formal.logic.values import Instance, holds, value
-from tokendemo_formal.numbers.base import Log
+from tokendemo_formal.logic.terms import exp
+from tokendemo_formal.logic.values import Instance, value
+from tokendemo_formal.proving.library import prove
 from tokendemo_formal.theorems import theorem
-from tokendemo_formal.theorems.setting import share
+from tokendemo_formal.theorems.setting import hi, k, lo, m, share
 
-SYSTEM_TOKENS = 8
-LENGTHS = (0, 1, 4, 16, 64, 256, 1024, 4096)
-GAPS = (1, 4, 16)
-"""e^(hi - lo): how many times the strongest token outweighs the weakest."""
+K = 10
+GAPS = (0, 2, 4)  # hi - lo
+LENGTHS = (0, 10, 30, 100, 300, 1000, 3000, 10000)
 
-Curves = dict[int, list[Fraction]]
-
-
-def least_share(gap: int, length: int) -> Fraction:
-    """The system's share where it has the weakest scores and the adversary the strongest, evaluated exactly; checked
-    against the floor of the theorem, which it meets."""
-    instance = Instance(
-        {
-            "k": SYSTEM_TOKENS,
-            "m": length,
-            "cap": length,
-            "lo": 0,
-            "hi": Log(Fraction(gap)),
-            "s_S": [0] * SYSTEM_TOKENS,
-            "s_U": [Log(Fraction(gap))] * length,
-        }
-    )
-    floor = theorem("share_floor_up_to_a_length")
-    assert all(holds(t, instance) for t in (*floor.assumptions.values(), floor.conclusion))
-    least = value(share, instance)
-    assert least == Fraction(SYSTEM_TOKENS, SYSTEM_TOKENS + length * gap)
-    return Fraction(least)
+bound = k * exp(hi) / (k * exp(hi) + m * exp(lo))
 
 
-def draw(curves: Curves) -> str:
-    """The shares as bars of text."""
-    lines = []
-    for gap, shares in curves.items():
-        lines.append(f"\n  e^(hi - lo) = {gap}")
-        lines += [
-            f"  {length:6} tokens  {float(least):9.5f}  {'█' * round(40 * least)}"
-            for length, least in zip(LENGTHS, shares, strict=True)
-        ]
-    return "\n".join(lines)
+def largest_share(gap: int, length: int) -> float:
+    """The bound, evaluated from the theorem's own term."""
+    return float(value(bound, Instance({"k": K, "m": length, "lo": 0, "hi": gap})))
 
 
-def save(curves: Curves, path: str) -> None:
-    """The shares as a plot; needs matplotlib."""
-    import matplotlib as mpl
+print(f"The share of {K} system tokens is at most, by length and by score gap hi - lo:\n")
+print(f"{'m':>7}" + "".join(f"{f'gap {gap}':>9}" for gap in GAPS))
+for length in LENGTHS:
+    print(f"{length:>7}" + "".join(f"{largest_share(gap, length):>9.1%}" for gap in GAPS))
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+print("\nEach gap as a line, from 0 to 100 % (a column: a length, growing tenfold every four):\n")
+columns = [round(10 ** (step / 4)) for step in range(21)]
+for gap in GAPS:
+    marks = "".join(" .:-=+*#%@"[min(9, int(10 * largest_share(gap, length)))] for length in columns)
+    print(f"  gap {gap}  |{marks}|")
+print("          1   10  100 1000 10^4 10^5")
 
-    figure, axes = plt.subplots(figsize=(7, 4))
-    for gap, shares in curves.items():
-        axes.plot(LENGTHS, [float(s) for s in shares], marker="o", label=f"$e^{{hi-lo}} = {gap}$")
-    axes.set_xscale("symlog", base=4)
-    axes.set_xlabel("adversary tokens m")
-    axes.set_ylabel("the system's least share of attention")
-    axes.set_title(f"Dilution of {SYSTEM_TOKENS} system tokens, by length and by score gap")
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+# A gap buys length, and no more than that: each e-fold of the gap moves the curve by a factor e to the right.
+for gap in GAPS:
+    half = K * math.exp(gap)  # where the bound is a half
+    print(f"\nWith gap {gap} the share is at most a half from m = {math.ceil(half)} on.", end="")
+    assert largest_share(gap, math.ceil(half)) <= 0.5 < largest_share(gap, math.floor(half) - 1)
 
+# And the bound can be met, so no better one exists: all system tokens at hi, all of the adversary's at lo.
+met = theorem("dilution").probes[0]
+print(f"\n\nTwo tokens at hi = log 4 beside three at lo = 0: share {value(share, met)}, bound {value(bound, met)}.")
+assert value(share, met) == value(bound, met)
 
-def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--png", metavar="FILE", help="draw the figure with matplotlib, too")
-    png = options.parse_args().png
-    curves = {gap: [least_share(gap, length) for length in LENGTHS] for gap in GAPS}
+result = prove("dilution")
+print(f"\nThe theorem: {result.verdict} ({result.status.value}), for all k, m and scores; python proofs/dilution.py")
 
-    print(f"{SYSTEM_TOKENS} system tokens. The least share of attention that m adversary tokens can leave them:")
-    print(draw(curves))
-    print(f"\n{theorem('dilution_length').sentence}")
-    eps = Fraction(1, 100)
+if len(sys.argv) > 1:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     for gap in GAPS:
-        needed = SYSTEM_TOKENS * gap * (1 - eps) / eps
-        print(f"  e^(hi - lo) = {gap:2}: from {float(needed):.0f} tokens on, whatever they are, at most 1 %")
-    print("\nBut no bar is 0: up to a length there is a floor, and a layer can be safe up to it. What no choice of")
-    print("weights gives, in plain softmax attention, is a floor at every length:")
-    print("  tokendemo explain no_weights_hold_a_share_at_every_length")
-    if png:
-        save(curves, png)
-        print(f"\nwrote {png}")
-
-
-if __name__ == "__main__":
-    main()
+        pyplot.semilogx(columns, [largest_share(gap, length) for length in columns], label=f"hi - lo = {gap}")
+    pyplot.xlabel("adversary tokens m")
+    pyplot.ylabel(f"largest share of {K} system tokens")
+    pyplot.legend()
+    pyplot.savefig(sys.argv[1])
+    print(f"Wrote {sys.argv[1]}.")

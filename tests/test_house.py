@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shlex
 import shutil
@@ -40,7 +41,7 @@ def test_commands_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
     commands = [shlex.split(line, comments=True)[1:] for line in lines]
     assert {command[0] for command in commands} == {
         *("new", "inspect", "solve", "check"),
-        *("prove", "explain", "export", "mutants"),
+        *("prove", "explain", "export", "mutants", "replay"),
     }
     for command in commands:
         if command == ["prove"]:
@@ -103,6 +104,19 @@ def test_examples_are_scenarios(path: Path) -> None:
     scenario = read_scenario(path)
     if scenario.source.startswith("bundled:"):
         scenario.question()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_lessons_run(path: Path) -> None:
+    """As scripts; what they claim on the way, they assert."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout
+    assert done.stderr == ""
+    assert "assert " in path.read_text(encoding="utf-8")
+    assert f"(examples/{path.name})" in README
 
 
 def test_the_page_of_questions_is_what_its_command_writes() -> None:

@@ -145,6 +145,20 @@ def parser() -> argparse.ArgumentParser:
     )
     mutants.add_argument("names", metavar="NAME", nargs="*", help="a theorem; default: all")
     mutants.set_defaults(run=_mutants)
+
+    replay = commands.add_parser(
+        "replay",
+        help="theorems on the numbers of real layers: do they hold, how tightly",
+        epilog="Exit codes: 0 all hold, 1 one is broken (the draw is printed), 2 bad input.",
+        allow_abbrev=False,
+    )
+    replay.add_argument("names", metavar="NAME", nargs="*", help="a theorem; default: all")
+    replay.add_argument(
+        "--model", action="append", metavar="MODEL", help="a directory, bundled:NAME or package:NAME; may be repeated"
+    )
+    replay.add_argument("--draws", type=_counting, default=2, metavar="N", help="random prompts a layer; default: 2")
+    replay.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the random numbers; default: 0")
+    replay.set_defaults(run=_replay)
     return root
 
 
@@ -345,6 +359,25 @@ def _mutants(options: argparse.Namespace) -> int:
 
     _print(report(chosen(options.names)))
     return ANSWERED
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from random import Random
+
+    from tokendemo_formal.models import load_model
+    from tokendemo_formal.replay import Tally, draws, replay, table
+    from tokendemo_formal.theorems import chosen
+
+    random = Random(options.seed)
+    tallies = [Tally(of) for of in chosen(options.names)]
+    with _Line(sys.stderr, time.perf_counter()) as line:
+        for source in options.model or ["bundled:guard"]:
+            for layer in range(load_model(source).layers):
+                for i, draw in enumerate(draws(source, options.draws, random, layer)):
+                    line.write(f"{source}, layer {layer}, draw {i + 1} of {options.draws}")
+                    replay(tallies, draw)
+    _print(table(tallies))
+    return UNEXPECTED if any(tally.wrong for tally in tallies) else ANSWERED
 
 
 def _solvers(options: argparse.Namespace) -> tuple[Any, ...] | None:

@@ -195,10 +195,11 @@ class _Facts:
     def __init__(self, values: Mapping[tuple[str, int], Any]) -> None:
         self.values = values
         with precision(_BITS):
-            weights = {who: [ball(x).exp() for x in values[f"s_{who}", 1]] for who in "SU"}
-            whole = sum(weights["S"] + weights["U"], ball(0))
-            self.share = sum(weights["S"], ball(0)) / whole
-            self.margin = sum((w * ball(a) for who in "SU" for w, a in zip(weights[who], self.row("a", who), strict=True)), ball(0)) / whole  # fmt: skip # noqa: E501
+            weights = [ball(x).exp() for who in "SU" for x in self.row("s", who)]
+            readouts = [ball(x) for who in "SU" for x in self.row("a", who)]
+            whole = sum(weights, ball(0))
+            self.share = sum(weights[: self.count("k")], ball(0)) / whole
+            self.margin = sum((w * a for w, a in zip(weights, readouts, strict=True)), ball(0)) / whole
 
     def row(self, name: str, who: str) -> list[Any]:
         row: list[Any] = self.values[f"{name}_{who}", 1]
@@ -271,18 +272,16 @@ class Tally:
 
     Attributes:
         theorem: which.
-        missing: names that a draw has no value for; then nothing was evaluated.
         met: instances that met all assumptions.
         held: of those, how many met the conclusion.
         broken: how many broke it. Of a theorem that was proved there can't be one.
-        open: how many balls left open.
+        open: how many balls left open: equations, which they never decide, and bounds that are met.
         ratios: of each inequality, smaller to larger side.
         kinds: which numbers were used.
         witness: the first instance that broke the conclusion.
     """
 
     theorem: Theorem
-    missing: tuple[str, ...] = ()
     met: int = 0
     held: int = 0
     broken: int = 0
@@ -292,27 +291,31 @@ class Tally:
     witness: str = ""
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """Names that a draw has no value for; then nothing is evaluated."""
+        return _missing(self.theorem)
+
+    @property
     def wrong(self) -> bool:
         """Whether a theorem that is expected to be true is not."""
         return self.theorem.expected == "proved" and self.broken > 0
 
 
-def replay(theorems: Iterable[Theorem], of: Iterable[Draw]) -> list[Tally]:
-    """Evaluates every statement on every draw, each head by itself.
+def replay(tallies: Iterable[Tally], draw: Draw) -> None:
+    """Evaluates every statement on a draw, each head by itself, and counts.
 
     Args:
-        theorems: whose statements.
-        of: the draws.
+        tallies: one for each statement.
+        draw: whose numbers.
     """
-    tallies = [Tally(theorem, missing=_missing(theorem)) for theorem in theorems]
-    for draw in of:
-        for head in range(draw.heads):
-            facts = {kind: _Facts(instance(draw, head, kind)) for kind in ("balls", "midpoints")}
-            for tally in tallies:
-                # what speaks of no single head says the same for each
-                if not tally.missing and (head == 0 or _of_one_head(tally.theorem)):
-                    _try(tally, facts, f"{draw}, head {head}")  # type: ignore[arg-type]
-    return tallies
+    wanted = [tally for tally in tallies if not tally.missing]
+    for head in range(draw.heads):
+        facts: dict[Kind, _Facts] = {"balls": _Facts(instance(draw, head, "balls"))}
+        facts["midpoints"] = _Facts(instance(draw, head, "midpoints"))
+        for tally in wanted:
+            # what speaks of no single head says the same for each
+            if head == 0 or _of_one_head(tally.theorem):
+                _try(tally, facts, f"{draw}, head {head}")
 
 
 def _terms(of: Theorem) -> tuple[Term, ...]:
@@ -425,7 +428,8 @@ def table(tallies: Sequence[Tally]) -> str:
     for t in tallies:
         if t.missing:
             continue
-        told = "  ".join(f"{x:.4f}" for x in (min(t.ratios), statistics.median(t.ratios), max(t.ratios))) if t.ratios else "–"  # fmt: skip # noqa: E501
+        spread = (min(t.ratios), statistics.median(t.ratios), max(t.ratios)) if t.ratios else ()
+        told = "  ".join(f"{x:.4f}" for x in spread) or "–"
         mark = " (false as told)" if t.theorem.expected == "refuted" else ""
         kinds = " midpoints" if "midpoints" in t.kinds else ""
         lines.append(

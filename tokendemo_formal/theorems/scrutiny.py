@@ -21,6 +21,7 @@ from tokendemo_formal.logic.terms import (
     Binder,
     Number,
     Operation,
+    Sort,
     Term,
     Variable,
     absolute,
@@ -99,11 +100,14 @@ def _trivial(t: Term) -> Iterator[str]:
                     yield f"compares a number with itself: {text(part)}"
                 elif not (free_variables(part) or functions_of(part) - KNOWN):
                     yield f"compares constants: {text(part)}"
-            case Operation(operator="*", arguments=arguments):
-                if any(isinstance(a, Number) and a.value == 0 for a in arguments):
+                elif any(Number(Fraction(0)) in side.parts for side in (a, b) if _operator(side) == "*"):
                     yield f"multiplies by 0: {text(part)}"
             case Operation(operator=("and" | "or"), arguments=()):
                 yield f"contains the constant {text(part)}"
+
+
+def _operator(t: Term) -> str:
+    return t.operator if isinstance(t, Operation) else ""
 
 
 def _idle(of: Theorem, name: str) -> bool:
@@ -117,9 +121,14 @@ def _idle(of: Theorem, name: str) -> bool:
 
 
 def _measured(t: Term, instance: Instance) -> list[str] | None:
-    """The numbers that a proposition compares, as text; None where one has no value."""
+    """The numbers that a proposition compares, and those that they are made of, as text; None where one has no value.
+
+    A statement may say that a number stays the same whatever some name is: then its parts change.
+    """
     try:
-        return [str(value(side, instance)) for c in comparisons(t, instance) for side in c.arguments]
+        parts = [part for c in comparisons(t, instance) for part in subterms(c) if part.sort is not Sort.PROPOSITION]
+        closed = [part for part in parts if not any(v.name.startswith("_") for v in free_variables(part))]
+        return [str(value(part, instance)) for part in closed]
     except InputError:
         return None
 
