@@ -306,4 +306,6 @@ def _lengths(lengths: Sequence[int]) -> str:
 def _item(label: str, text: str, label_width: int = 12) -> list[str]:
     first = f"{label:<{label_width}}"
     rest = " " * label_width
-    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False) or [label]
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    ) or [label]

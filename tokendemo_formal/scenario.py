@@ -135,7 +135,7 @@ def parse_scenario(text: str, *, name: str = "scenario", folder: Path | None = N
     with _named(name):
         try:
             content = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # numbers of too many digits and deep nesting included
             raise ScenarioError(f"not valid TOML: {error}") from error
         return _scenario(content, name, Path() if folder is None else folder)
 
@@ -402,7 +402,7 @@ def _regular_expression(value: Any) -> str:
         raise _MismatchError("a regular expression (a text)")
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise _MismatchError(f"a regular expression ({error})") from error
     return value
 
@@ -422,11 +422,20 @@ class _Resolver:
 
     def question(self) -> Question:
         scenario = self.scenario
-        question = Question(
+        before, after = (
+            self.template("template.before", scenario.before),
+            self.template("template.after", scenario.after),
+        )
+        length, limit = len(before) + len(after) + scenario.slots, self.model.context
+        if limit is not None and length > limit:  # rotary positions have no table that would tell
+            raise ScenarioError(
+                f"template: {length} tokens with {scenario.slots} slots, but the model has {limit} positions"
+            )
+        return Question(
             layer=self.layer,
             readout=self.readout(),
-            before=self.template("template.before", scenario.before),
-            after=self.template("template.after", scenario.after),
+            before=before,
+            after=after,
             reader=scenario.reader,
             slots=scenario.slots,
             vocabulary=self.vocabulary(),
@@ -440,11 +449,6 @@ class _Resolver:
                 for number, other in enumerate(scenario.also, 2)
             ),
         )
-        longest = max(len(template.before) + len(template.after) for template in question.templates)
-        length, limit = longest + question.slots, self.model.context
-        if limit is not None and length > limit:  # rotary positions have no table that would tell
-            raise ScenarioError(f"template: {length} tokens with the slots, but the model has {limit} positions")
-        return question
 
     def template(self, key: str, value: str | tuple[int, ...]) -> tuple[int, ...]:
         if not isinstance(value, str):

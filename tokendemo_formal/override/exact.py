@@ -63,11 +63,12 @@ class ExactGain:
         gain: flint.arb = self.decompose(prompt, reader, bits).gain
         return gain
 
-    def bounds(self, prompt: Sequence[int], reader: int) -> tuple[Fraction, Fraction]:
-        """Rational bounds of the gain, narrow beside its own size (or, at the highest precision, as they are)."""
+    def bounds(self, prompt: Sequence[int], reader: int, width: Fraction | None = None) -> tuple[Fraction, Fraction]:
+        """Rational bounds of the gain, narrow beside its own size and no further apart than ``width``, where that is
+        given (or, at the highest precision, as they are)."""
         for bits in PRECISIONS:
             low, high = endpoints(self.gain(prompt, reader, bits))
-            if high - low <= min(abs(low), abs(high)) * _NARROW:
+            if high - low <= min(abs(low), abs(high)) * _NARROW and (width is None or high - low <= width):
                 break
         return low, high
 

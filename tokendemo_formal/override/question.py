@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -84,7 +86,8 @@ class Question:
 
     Raises:
         ScenarioError: for ids outside the layer's vocabulary, a reader outside the prompt, an empty vocabulary,
-            a prompt longer than the context, slots that the reader can't see.
+            a prompt longer than the context, slots that the reader can't see, readout rows that are not (d,) finite
+            numbers.
     """
 
     layer: Layer
@@ -109,8 +112,11 @@ class Question:
                 raise ScenarioError(f"{name}: token id {wrong[0]} is outside the vocabulary of {size} tokens")
         if len(set(self.vocabulary)) != len(self.vocabulary):
             raise ScenarioError("adversary.vocabulary: a token id is listed twice")
-        if self.slots < 0:
-            raise ScenarioError(f"adversary.slots: expected 0 or more, found {self.slots}")
+        if not isinstance(self.slots, int) or self.slots < 0:
+            raise ScenarioError(f"adversary.slots: expected 0 or more, found {self.slots!r}")
+        if self.reader not in ("first", "last") and not isinstance(self.reader, int):
+            raise ScenarioError(f"template.reader: expected 'first', 'last' or a position; found {self.reader!r}")
+        self._check_readout()
         if self.slots and not self.vocabulary:
             raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
         if self.positions is not None and (
@@ -136,6 +142,23 @@ class Question:
         template = self.templates[index]
         return replace(self, before=template.before, after=template.after, reader=template.reader, also=())
 
+    def _check_readout(self) -> None:
+        readout, width = self.readout, self.layer.width
+        for name in ("toward", "against"):
+            row = getattr(readout, name)
+            if not isinstance(row, np.ndarray) or row.shape != (width,):
+                found = f"shape {row.shape}" if isinstance(row, np.ndarray) else type(row).__name__
+                raise ScenarioError(f"readout.{name}: expected an array of shape ({width},), found {found}")
+            if row.dtype != object and not np.isfinite(row).all():
+                raise ScenarioError(f"readout.{name}: expected finite numbers, found {row[~np.isfinite(row)][0]}")
+        for name in ("toward_bias", "against_bias", "threshold"):
+            value = getattr(readout, name)
+            if not abs(value) <= sys.float_info.max:  # NaN, too
+                found = f"{Decimal(value.numerator) / value.denominator:.1e}" if isinstance(value, Fraction) else value
+                raise ScenarioError(
+                    f"readout.{name}: expected a number of at most {sys.float_info.max:.1e} in size, found {found}"
+                )
+
     def with_slots(self, slots: int) -> Question:
         """The same question with another number of slots."""
         return replace(self, slots=slots)
@@ -147,6 +170,9 @@ class Question:
             ScenarioError: where it can't be laid out or the reader can't see a slot.
         """
         length = len(self.before) + len(self.after) + slots
+        limit = self.layer.context
+        if limit is not None and length > limit:  # before anything of that length is made
+            raise ScenarioError(f"template: {length} tokens with {slots} slots, but the layer has {limit} positions")
         if self.positions is None:
             holes: Sequence[int] = range(len(self.before), len(self.before) + slots)
         else:
@@ -160,9 +186,6 @@ class Question:
         tokens = tuple(None if p in taken else next(rest) for p in range(length))
         if not tokens:
             raise ScenarioError("template: the prompt is empty, so there is no reader; give before or after")
-        limit = self.layer.context
-        if limit is not None and length > limit:
-            raise ScenarioError(f"template: {length} tokens with {slots} slots, but the layer has {limit} positions")
         named = {"first": 0, "last": length - 1}
         reader = named[self.reader] if isinstance(self.reader, str) else self.reader
         reader = reader + length if reader < 0 else reader

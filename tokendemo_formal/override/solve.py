@@ -11,8 +11,8 @@ from typing import get_args
 
 import numpy as np
 
-from tokendemo_formal.attention import Computation
-from tokendemo_formal.errors import InputError, ScenarioError
+from tokendemo_formal.attention import Computation, softmax
+from tokendemo_formal.errors import InputError, ScenarioError, UnsupportedError
 from tokendemo_formal.numbers.balls import precision
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure, Rows, Table
 from tokendemo_formal.numbers.float64 import FLOAT64
@@ -73,6 +73,7 @@ def solve(
 
     Raises:
         InputError: for an unknown ask or engine, limits that are not positive, a problem too large for the engine.
+        UnsupportedError: for a normaliser other than softmax, and for token rows that are not floats.
         ScenarioError: where the reader stands in a slot and the vocabulary is too large to try its tokens.
     """
     for name, value, choices in (("ask", ask, get_args(Ask)), ("engine", engine, get_args(Engine))):
@@ -81,6 +82,12 @@ def solve(
     for name, number in (("tolerance", tolerance), ("time_limit", time_limit), ("node_limit", node_limit)):
         if number is not None and not number > 0:
             raise InputError(f"{name}: expected a positive number, found {number}")
+    if not tolerance < math.inf:
+        raise InputError(f"tolerance: expected a finite number, found {tolerance}")
+    if question.layer.normaliser is not softmax:
+        raise UnsupportedError("layer.normaliser: every engine knows softmax only; ask about a layer with softmax")
+    if question.layer.embedding.dtype == object:  # float tables of these would be rounded
+        raise UnsupportedError("layer.embedding: found an array of objects; engines take rows of floats only")
     limits = Limits(
         nodes=math.inf if node_limit is None else node_limit,
         deadline=math.inf if time_limit is None else time.monotonic() + time_limit,
@@ -182,7 +189,8 @@ class Run:
         prompt = question.prompt(question.slots)
         # Any assignment will do for a start: the first decision is whether a better one exists.
         best: Assignment = (0,) * len(prompt.slots)
-        gain = self.gain(prompt, best)
+        width = Fraction(tolerance) / 8  # a wider enclosure would let the best be found above itself, again and again
+        gain = self.gain(prompt, best, width)
         while True:
             target = float(np.nextafter(float(gain.low + Fraction(tolerance) * Fraction(3, 4)), -np.inf))
             if Fraction(target) < gain.low:
@@ -192,8 +200,8 @@ class Run:
                 break
             assert outcome.assignment is not None
             best = outcome.assignment
-            gain = self.gain(prompt, best)
-        answer = self._witnessed("maximum", prompt, best)
+            gain = self.gain(prompt, best, width)
+        answer = replace(self._witnessed("maximum", prompt, best), margin=gain)
         if outcome.kind == "gave-up":
             self._note_undecided(outcome)
             return replace(answer, verdict="gave-up", upper=self._upper(outcome))
@@ -231,6 +239,8 @@ class Run:
         at = prompt.slots.index(prompt.reader)
         bound, undecided, gave_up = -math.inf, None, False
         for column, token in enumerate(vocabulary):
+            if self.limits.over:  # each token needs tables of its own, which no engine's own limit sees
+                return Outcome("gave-up", undecided=undecided)
             tokens = list(prompt.tokens)
             tokens[prompt.reader] = token
             fixed = Prompt(tuple(tokens), prompt.reader)
@@ -397,8 +407,8 @@ class Run:
     def above(self, prompt: Prompt, assignment: Assignment, target: float) -> bool | None:
         return self.exact.above(prompt.filled(self._ids(assignment)), prompt.reader, target)
 
-    def gain(self, prompt: Prompt, assignment: Assignment) -> Bounds:
-        return Bounds(*self.exact.bounds(prompt.filled(self._ids(assignment)), prompt.reader))
+    def gain(self, prompt: Prompt, assignment: Assignment, width: Fraction | None = None) -> Bounds:
+        return Bounds(*self.exact.bounds(prompt.filled(self._ids(assignment)), prompt.reader, width))
 
     def _witnessed(self, ask: Ask, prompt: Prompt, assignment: Assignment | None) -> Answer:
         assert assignment is not None
