@@ -26,8 +26,9 @@ from tests.certificate_writer import (
     stored,
 )
 from tokendemo_formal.attention import Layer, Learned, Norm
-from tokendemo_formal.override.question import Question, Readout, Template
+from tokendemo_formal.override.question import Contest, Question, Readout, Template
 
+Rows = tuple[int, ...]
 HOME = Path(__file__).parent / "certificates"
 MODEL = HOME / "model"
 
@@ -61,6 +62,12 @@ def universal(saved: Layer, threshold: Fraction, *, final_norm: bool = False) ->
     return replace(asked, also=(Template((5,), (2, 1), "last"), Template((3, 3), (1, 5), -1)))
 
 
+def contest(saved: Layer, threshold: Fraction, toward: Rows, against: Rows, *, final_norm: bool = False) -> Question:
+    assert saved.unembedding is not None
+    rows = Contest(saved.unembedding, None, toward, against)
+    return replace(question(saved, threshold, final_norm=final_norm), contest=rows)
+
+
 def ends(asked: Question, length: int) -> tuple[tuple[int, ...], Fraction, Fraction, Fraction]:
     """The best assignment, bounds of its gain, and a little more than the largest gain."""
     gains = all_gains(asked, length)
@@ -87,7 +94,17 @@ def valid(saved: Layer) -> dict[str, list[Line]]:
     once = universal(saved, (all_low + ends(every, 1)[2]) / 2)
     far_all = universal(saved, Fraction(1), final_norm=True)
     far_best, far_low, _, far_most = ends(far_all, 2)
+    argmax = contest(saved, Fraction(0), (0,), (1, 2))
+    first, first_low, _, first_most = ends(argmax, 2)
+    either = contest(saved, Fraction(0), (0, 2), (1,), final_norm=True)
+    either_best, either_low, _, either_most = ends(either, 2)
+    both = replace(contest(saved, Fraction(0), (0, 2), (1,)), also=universal(saved, Fraction(0)).also[:1])
+    none = contest(saved, ends(both, 1)[3], (0, 2), (1,))
+    none = replace(none, also=both.also)
     return {
+        "argmax_optimum": certificate(argmax, "optimum", [2], first, first_low, first_most),
+        "either_of_two_optimum": certificate(either, "optimum", [2], either_best, either_low, either_most),
+        "either_of_two_in_two_templates": certificate(none, "no-override", [1]),
         "override": certificate(below, "override", [], best, start, stop),
         "no_override": certificate(above, "no-override", [0, 1, 2]),
         "no_override_by_trying_all": certificate(above, "no-override", [2], tree=singletons),
@@ -125,10 +142,13 @@ def invalid(good: dict[str, list[Line]]) -> dict[str, bytes]:
     never = good["universal_no_override"]
     combined = next(i for i, line in enumerate(never) if len(line.get("of", [])) > 1)
 
-    def single(lines: list[Line]) -> list[Line]:
-        """A leaf of the template that is easiest to override, in place of the whole tree."""
-        line = next(line for line in lines[3:] if line["node"] == "leaf")
-        return [line | {"of": [[0, 1, "1"]], "c": ["0", "0"]}]
+    argmax, either = good["argmax_optimum"], good["either_of_two_optimum"]
+    second = next(i for i, line in enumerate(either) if i > 2 and "section" in line)
+
+    def single(lines: list[Line], against: int = 1) -> list[Line]:
+        """A leaf of a condition that is easy to satisfy, in place of the whole tree."""
+        line = next(line for line in lines[3:] if line["node"] in ("leaf", "filter"))
+        return [line | {"node": "leaf", "of": [[0, against, "1"]], "c": ["0", "0"]}]
 
     other = seal(whole, MODEL).splitlines(keepends=True)
     header = json.loads(other[0])
@@ -180,6 +200,10 @@ def invalid(good: dict[str, list[Line]]) -> dict[str, bytes]:
         "universal_tangent_too_long": edited(
             good["universal_final_norm_optimum"], lambda x: x[2].update(tangent=["1"] * 15)
         ),
+        "argmax_against_fewer": edited(argmax, lambda x: x[1].update(against=[2, 3])),
+        "argmax_of_an_easier_row": edited(argmax, lambda x: x.__setitem__(slice(3, None), single(argmax, 1))),
+        "toward_missing_a_choice": edited(either, lambda x: x.__delitem__(slice(second, None))),
+        "toward_swapped": edited(either, lambda x: x[second].update(toward=[0])),
         "tangent_too_long": edited(good["final_norm_optimum"], lambda x: x[2].update(tangent=["1"] * 5)),
     }
 
@@ -209,6 +233,10 @@ def malformed(good: dict[str, list[Line]]) -> dict[str, bytes]:
         return edited(universal, lambda x: change(x[at]["of"]))
 
     return {
+        "toward_empty": edited(good["argmax_optimum"], lambda x: x[1].update(toward=[])),
+        "against_overlapping": edited(good["argmax_optimum"], lambda x: x[1].update(against=[1, 2, 2, 3])),
+        "against_beyond": edited(good["argmax_optimum"], lambda x: x[1].update(against=[1, 4])),
+        "toward_of_a_section_without_choice": edited(good["argmax_optimum"], lambda x: x[2].update(toward=[0])),
         "of_missing": edited(universal, lambda x: x[at].pop("of")),
         "of_empty": edited(universal, lambda x: x[at].update(of=[], c=[])),
         "of_a_template_beyond": of(lambda x: x[0].__setitem__(0, 3)),

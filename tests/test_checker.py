@@ -277,8 +277,7 @@ def claim_holds(lines: list[Line], directory: Path) -> bool:
         return bool(gains) and below
     witness = tuple(header["witness"])
     asked = question_of(lines[1], directory, len(witness))
-    ends = [exact_gain(asked.with_template(index), witness) for index in range(len(asked.templates))]
-    low, high = min(low for low, _ in ends), min(high for _, high in ends)
+    low, high = all_gains(replace(asked, vocabulary=tuple({*witness}) or asked.vocabulary), len(witness))[witness]
     claimed = Fraction(header["low"]) <= high and low <= Fraction(header["high"])
     return below and claimed and (header["claim"] == "optimum" or high > 0)
 
@@ -691,7 +690,7 @@ def fits(value: Any, schema: Any) -> bool:
     if isinstance(value, list):
         unique = not schema.get("uniqueItems") or len(set(value)) == len(value)
         least, most = schema.get("minItems", 0), schema.get("maxItems", math.inf)
-        return unique and least <= len(value) <= most and all(fits(x, schema["items"]) for x in value)
+        return unique and least <= len(value) <= most and all(fits(x, schema.get("items", {})) for x in value)
     if isinstance(value, str):
         return re.search(schema.get("pattern", ""), value) is not None
     return isinstance(value, bool) or value >= schema.get("minimum", value)

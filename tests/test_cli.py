@@ -146,6 +146,23 @@ def test_several_templates(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["solve", str(path), "--engine", "z3"]) == 2
 
 
+def test_several_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "rows.toml"
+    path.write_text(SCENARIO.replace('against = "refuse"', "against_all = true"))
+    content = run_json(capsys, "solve", str(path), "--ask", "maximum", "--slots", "1")
+    (template,) = content["templates"]
+    assert template["closest"][0] == TOKENS.index("secret")
+    assert template["margin"] == content["margin"]
+    assert main(["solve", str(path), "--ask", "maximum", "--slots", "1", "--votes", "--float32"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^has to win +secret$", printed, re.MULTILINE)
+    assert re.search(rf"^against +.* \({len(TOKENS) - 1} in all\)$", printed, re.MULTILINE)
+    assert "float32     not bounded: float32 runs are bounded for one row toward and one against" in printed
+    margin = re.search(r"  margin +([-+0-9.]+)", printed)  # of the votes, between the two rows that are closest
+    assert margin is not None
+    assert abs(float(margin[1]) - float(content["margin"][0])) < 1e-4
+
+
 def test_margin_is_rounded_outward(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
     content = run_json(capsys, "solve", scenario)
     low, high = (Fraction(Decimal(end)) for end in content["margin"])

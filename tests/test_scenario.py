@@ -140,8 +140,9 @@ WRONG = {
     "template__before": [3, ["a"], [1.5], [-1], True],
     "template__after": [3, [True]],
     "template__reader": ["middle", 1.0, True],
-    "readout__toward": ["", -1, 1.5, True, ["a"]],
+    "readout__toward": ["", -1, 1.5, True, [], [""]],
     "readout__against": [Raw("{}")],
+    "readout__against_all": [1, "all"],
     "readout__threshold": ["0", True, Raw("inf"), Raw("nan"), Raw("1e999999999")],
     "readout__final_norm": [0, "yes"],
     "adversary__slots": [-1, 2.0, "2", True],
@@ -316,7 +317,7 @@ def test_vocabularies(small: Model, adversary: dict[str, Any], words: tuple[str,
         ({"readout__toward": "nevr"}, "readout.toward: token 'nevr' is not in the vocabulary (close: 'never'"),
         ({"readout__toward": "tell now"}, "readout.toward: token 'tell now' is not in the vocabulary"),
         ({"readout__toward": 15}, "readout.toward: found token id 15; the model has ids 0 to 14"),
-        ({"readout__against": "ship"}, 'readout.against: found "ship", the token of readout.toward (id 9)'),
+        ({"readout__against": "ship"}, 'readout.against: found "ship", a token of readout.toward (id 9)'),
         ({"adversary__vocabulary": ["shipp"]}, "adversary.vocabulary: token 'shipp' is not in the vocabulary"),
         ({"adversary__exclude": [15]}, "adversary.exclude: found token id 15; the model has ids 0 to 14"),
         (
@@ -404,6 +405,40 @@ def test_several_templates(small: Model) -> None:
 def test_mistakes_in_one_of_several_templates(old: str, new: str, message: str, small: Model) -> None:
     with pytest.raises(ScenarioError, match=message):
         parse_scenario(SEVERAL.replace(old, new)).question(small)
+
+
+def test_several_rows(small: Model) -> None:
+    question = parse_scenario(changed(readout__toward=["ship", 8], readout__against="refuse")).question(small)
+    ship, refuse = ids("ship", "refuse")
+    assert question.contest is not None
+    assert (question.toward, question.against) == (tuple(sorted((ship, 8))), (refuse,))
+    assert np.array_equal(question.contest.rows, question.layer.unembedding)
+    everyone = parse_scenario(changed(readout__against=None, readout__against_all=True)).question(small)
+    assert everyone.against == tuple(row for row in range(len(TOKENS)) if row != ship)
+    lead, plain = everyone.alone(0, ship, refuse).readout, parse_scenario(changed()).question(small).readout
+    assert np.array_equal(lead.toward - lead.against, plain.toward - plain.against)
+    assert (lead.toward_bias, lead.against_bias, lead.rows) == (plain.toward_bias, plain.against_bias, plain.rows)
+    assert parse_scenario(changed(readout__toward=["ship"])).question(small).contest is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"readout__against_all": True}, r"readout\.against: given beside against_all = true"),
+        ({"readout__against_all": 1}, r"readout\.against_all: found 1; expected true or false"),
+        ({"readout__toward": []}, r"readout\.toward: found \[\]; expected a token .*, or a list of them"),
+        ({"readout__toward": ["ship", 99]}, r"readout\.toward: found token id 99"),
+        ({"readout__toward": ["ship", "ship"]}, r"readout\.toward: token id \d+ is listed twice"),
+        ({"readout__against": ["now", "ship"]}, r"readout\.against: found .*, a token of readout\.toward"),
+        (
+            {"readout__toward": list(range(len(TOKENS))), "readout__against": None, "readout__against_all": True},
+            r"readout\.toward: holds every row",
+        ),
+    ],
+)
+def test_mistakes_in_several_rows(changes: dict[str, Any], message: str, small: Model) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        parse_scenario(changed(**changes)).question(small)
 
 
 @pytest.mark.parametrize("value", ["[]", "[1]", '["a"]', "3"])

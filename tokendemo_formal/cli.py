@@ -265,7 +265,8 @@ def _votes(question: Any, answer: Any) -> Any:
     from tokendemo_formal.override.votes import votes
 
     assignment = answer.assignment or ()
-    return votes(question.with_slots(len(assignment)), assignment)
+    toward, against = answer.pairs[0] if answer.pairs else (question.toward[0], question.against[0])
+    return votes(question.alone(0, toward, against).with_slots(len(assignment)), assignment)
 
 
 def _float32(question: Any, answer: Any) -> Any:

@@ -95,8 +95,8 @@ class Report:
         }
         if answer.prompts:
             content["templates"] = [
-                {"prompt_ids": list(prompt), "margin": list(margin.decimals())}
-                for prompt, margin in zip(answer.prompts, answer.margins, strict=True)
+                {"prompt_ids": list(prompt), "margin": list(margin.decimals()), "closest": list(pair)}
+                for prompt, margin, pair in self._templates
             ]
         if self.votes is not None:
             content["votes"] = {
@@ -122,19 +122,23 @@ class Report:
         answer = self.answer
         templates = len(self.question.templates)
         lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary), templates), _WIDTH), ""]
+        if self.question.contest is not None:
+            lines += _item("has to win", self._rows(self.question.toward))
+            lines += _item("against", self._rows(self.question.against))
         if answer.assignment:
             lines += _item("tokens", " ".join(self._names(answer.assignment)))
             lines += _item("token ids", " ".join(map(str, answer.assignment)))
-        for prompt, margin in zip(answer.prompts, answer.margins, strict=True):
+        for prompt, margin, pair in self._templates:
             low, high = margin.decimals()
-            lines += _item("prompt", f"{self._text(prompt)}: margin between {low} and {high}")
+            closest = f", {self._names(pair)[0]} before {self._names(pair)[1]}" if answer.pairs else ""
+            lines += _item("prompt", f"{self._text(prompt)}: margin between {low} and {high}{closest}")
         if answer.prompt is not None:
             if not answer.prompts:
                 lines += _item("prompt", self._text(answer.prompt))
             lines += _item("as text", _RETOKENISES[self.retokenises])
         if answer.margin is not None:
             low, high = answer.margin.decimals()
-            least = "the least is " if answer.margins else ""
+            least = "the least is " if len(answer.margins) > 1 else ""
             lines += _item("margin", f"{least}between {low} and {high} (an override is above 0)")
         if answer.upper is not None:
             lines += _item("at most", f"{_above(answer.upper)} for every assignment of {_tokens(answer.slots)}: proved")
@@ -155,6 +159,13 @@ class Report:
         return "\n".join(lines) + "\n"
 
     @property
+    def _templates(self) -> list[tuple[tuple[int, ...], Bounds, tuple[int, int]]]:
+        """With several templates or rows: each prompt, its margin, and the rows between which it is closest."""
+        answer, rows = self.answer, self.question.readout.rows or (0, 1)
+        pairs = answer.pairs or (rows,) * len(answer.prompts)
+        return list(zip(answer.prompts, answer.margins, pairs, strict=True))
+
+    @property
     def _left_out(self) -> Sequence[str]:
         return self.model.left_out(self.scenario.layer)
 
@@ -165,6 +176,10 @@ class Report:
 
     def _names(self, ids: Iterable[int]) -> list[str]:
         return [token_name(self.model, i) for i in ids]
+
+    def _rows(self, rows: Sequence[int]) -> str:
+        named = " ".join(self._names(rows[:8]))
+        return named if len(rows) <= 8 else f"{named} … ({len(rows)} in all)"
 
     def _text(self, ids: Sequence[int]) -> str:
         tokenizer = self.model.tokenizer

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.models import Model, Tokenizer, load_model
-from tokendemo_formal.override.question import Ask, Engine, Question, Readout, Template
+from tokendemo_formal.override.question import Ask, Contest, Engine, Question, Readout, Template
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -53,6 +53,8 @@ class Scenario:
             or as token ids.
         reader: the position that is read out: ``"first"``, ``"last"`` or an index into the whole prompt.
         toward, against: the tokens whose rows are read: of the unembedding, or, for an encoder, of the embedding.
+            Lists: one of those toward has to beat all of those against.
+        against_all: instead of ``against``: every other row, so that a token toward is the model's first choice.
         slots: how many tokens the adversary adds; for ``ask="minimum"`` the most to try.
         ask: ``"exists"``: can that many override? ``"minimum"``: how few can? ``"maximum"``: how far can that many go?
         layer: which layer of the model.
@@ -74,8 +76,8 @@ class Scenario:
     before: str | tuple[int, ...]
     after: str | tuple[int, ...]
     reader: Literal["first", "last"] | int
-    toward: Token
-    against: Token
+    toward: Token | tuple[Token, ...]
+    against: Token | tuple[Token, ...] | None
     slots: int
     ask: Ask = "exists"
     layer: int = 0
@@ -89,6 +91,7 @@ class Scenario:
     engine: Engine = "search"
     tolerance: float = 1e-6
     also: tuple[TemplateText, ...] = ()
+    against_all: bool = False
     name: str = "scenario"
 
     def question(self, model: Model | None = None) -> Question:
@@ -144,7 +147,10 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
     top = _Table(content, "", ("ask", "engine", "tolerance", "model", "template", "readout", "adversary"))
     model = top.table("model", ("source", "layer"))
     templates = [_template(table) for table in top.tables("template", ("before", "after", "reader"))]
-    readout = top.table("readout", ("toward", "against", "threshold", "final_norm"))
+    readout = top.table("readout", ("toward", "against", "against_all", "threshold", "final_norm"))
+    everyone = readout.get("against_all", _boolean, False)
+    if everyone and "against" in readout.content:
+        raise ScenarioError("readout.against: given beside against_all = true; drop one of the two")
     adversary = top.table("adversary", ("slots", "positions", "vocabulary", "pattern", "exclude", "include"))
     return Scenario(
         ask=cast(Ask, top.get("ask", _one_of(*get_args(Ask)), "exists")),
@@ -156,8 +162,9 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
         after=templates[0].after,
         reader=templates[0].reader,
         also=tuple(templates[1:]),
-        toward=readout.get("toward", _token),
-        against=readout.get("against", _token),
+        toward=readout.get("toward", _token_or_tokens),
+        against=None if everyone else readout.get("against", _token_or_tokens),
+        against_all=everyone,
         threshold=readout.get("threshold", _exact, Fraction(0)),
         final_norm=readout.get("final_norm", _boolean, None),
         slots=adversary.get("slots", _natural),
@@ -209,6 +216,8 @@ reader = "last"             # the position that decides: "last", "first" or an i
                             # (an encoder has no logits: there the rows of its embedding are read)
 toward = "comply"           # a vocabulary entry, a text that is one token, or a token id
 against = "refuse"
+                            # Lists: one of those toward has to beat all of those against.
+# against_all = false       # true, in place of against: every other token, so that toward is to be the first choice
 # threshold = 0             # decimals are taken exactly
 # final_norm = false        # whether the layer's final norm is part of the readout; by default, if it has one
 
@@ -380,6 +389,13 @@ def _token(value: Any) -> Token:
     return cast(Token, value)
 
 
+def _token_or_tokens(value: Any) -> Token | tuple[Token, ...]:
+    try:
+        return _tokens(value) if isinstance(value, list) and value else _token(value)
+    except _MismatchError:
+        raise _MismatchError("a token (a text) or its id (a whole number, 0 or more), or a list of them") from None
+
+
 def _tokens(value: Any) -> tuple[Token, ...]:
     try:
         if isinstance(value, list):
@@ -422,32 +438,31 @@ class _Resolver:
 
     def question(self) -> Question:
         scenario = self.scenario
-        before, after = (
-            self.template("template.before", scenario.before),
-            self.template("template.after", scenario.after),
+        templates = tuple(
+            Template(
+                self.template(f"template{key}.before", given.before),
+                self.template(f"template{key}.after", given.after),
+                given.reader,
+            )
+            for key, given in (("", scenario), *((f"[{number}]", t) for number, t in enumerate(scenario.also, 2)))
         )
-        length, limit = len(before) + len(after) + scenario.slots, self.model.context
+        length, limit = max(len(t.before) + len(t.after) for t in templates) + scenario.slots, self.model.context
         if limit is not None and length > limit:  # rotary positions have no table that would tell
             raise ScenarioError(
                 f"template: {length} tokens with {scenario.slots} slots, but the model has {limit} positions"
             )
+        readout, contest = self.readout()
         return Question(
             layer=self.layer,
-            readout=self.readout(),
-            before=before,
-            after=after,
+            readout=readout,
+            contest=contest,
+            before=templates[0].before,
+            after=templates[0].after,
             reader=scenario.reader,
             slots=scenario.slots,
             vocabulary=self.vocabulary(),
             positions=scenario.positions,
-            also=tuple(
-                Template(
-                    self.template(f"template[{number}].before", other.before),
-                    self.template(f"template[{number}].after", other.after),
-                    other.reader,
-                )
-                for number, other in enumerate(scenario.also, 2)
-            ),
+            also=templates[1:],
         )
 
     def template(self, key: str, value: str | tuple[int, ...]) -> tuple[int, ...]:
@@ -455,29 +470,43 @@ class _Resolver:
             return value
         return self.encode(key, value) if value else ()
 
-    def readout(self) -> Readout:
+    def readout(self) -> tuple[Readout, Contest | None]:
         scenario, layer = self.scenario, self.layer
         if scenario.final_norm and layer.final_norm is None:
             raise ScenarioError("readout.final_norm: found true; expected false, for this layer has no final norm")
         rows, bias = layer.embedding, None
         if not self.model.encoder:
             rows, bias = (rows if layer.unembedding is None else layer.unembedding), layer.unembedding_bias
-        toward = self.token("readout.toward", scenario.toward, len(rows))
-        against = self.token("readout.against", scenario.against, len(rows))
-        if toward == against:
+        toward = self.rows("readout.toward", scenario.toward, len(rows))
+        if scenario.against is None:
+            against = tuple(row for row in range(len(rows)) if row not in toward)
+        else:
+            against = self.rows("readout.against", scenario.against, len(rows))
+        if both := set(toward) & set(against):
             raise ScenarioError(
-                f"readout.against: found {_shown(scenario.against)}, the token of readout.toward (id {toward}); "
+                f"readout.against: found {_shown(scenario.against)}, a token of readout.toward (id {min(both)}); "
                 "expected another, or the margin is the same for every prompt"
             )
-        return Readout(
-            toward=rows[toward],
-            against=rows[against],
-            toward_bias=0.0 if bias is None else float(bias[toward]),
-            against_bias=0.0 if bias is None else float(bias[against]),
+        if not against:
+            raise ScenarioError("readout.toward: holds every row of the readout; expected one that can lose")
+        readout = Readout(
+            toward=rows[toward[0]],
+            against=rows[against[0]],
+            toward_bias=0.0 if bias is None else float(bias[toward[0]]),
+            against_bias=0.0 if bias is None else float(bias[against[0]]),
             threshold=scenario.threshold,
             final_norm=layer.final_norm is not None if scenario.final_norm is None else scenario.final_norm,
-            rows=(toward, against),
+            rows=(toward[0], against[0]),
         )
+        single = len(toward) == len(against) == 1
+        return readout, None if single else Contest(rows, bias, toward, against)
+
+    def rows(self, key: str, tokens: Token | tuple[Token, ...], size: int) -> tuple[int, ...]:
+        """The rows of one token or several, each once."""
+        found = [self.token(key, token, size) for token in (tokens if isinstance(tokens, tuple) else (tokens,))]
+        if len(set(found)) < len(found):
+            raise ScenarioError(f"{key}: token id {max(found, key=found.count)} is listed twice; name it once")
+        return tuple(sorted(found))
 
     def vocabulary(self) -> tuple[int, ...]:
         scenario = self.scenario

@@ -186,6 +186,13 @@ class Header:
             raise RefusedError("invalid", f"hash: the files' and the question's is {found}, not {self.hash!r:.70}")
 
 
+def spans(rows: Sequence[int]) -> str:
+    """Increasing numbers, runs of them by their ends."""
+    starts = [row for row in rows if row - 1 not in rows]
+    stops = [row for row in rows if row + 1 not in rows]
+    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, stops, strict=True))
+
+
 class Prompt(NamedTuple):
     """Token ids by position, None in a slot, and where the reader stands."""
 
@@ -332,8 +339,7 @@ class Question:
         gain = f"row {self.toward[0]} less row {self.against[0]} of the readout"
         if len(self.toward) * len(self.against) > 1:
             gain = (
-                f"the largest of the rows {self.toward!r:.200} of the readout less the largest of the "
-                f"{len(self.against)} rows {self.against!r:.200}"
+                f"the largest of the rows {spans(self.toward)} of the readout less the largest of {spans(self.against)}"
             )
         slots = "between them" if self.positions is None else f"at the first of the positions {self.positions!r:.200}"
         norms = ", ".join(layer.norms) or "none"

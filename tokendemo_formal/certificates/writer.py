@@ -104,7 +104,7 @@ def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
     if answer.verdict == "gave-up":
         raise InputError("the search gave up, so there is nothing to certify; give it more time or nodes")
     if answer.verdict == "optimum":
-        return "optimum", answer.proof[-1:] if answer.proof[-1].reader_token is None else _last_length(answer)
+        return "optimum", _last_decision(answer)
     if answer.verdict == "override":
         if answer.minimum is None:
             return "override", ()
@@ -124,8 +124,8 @@ def _widened(margin: Bounds) -> tuple[Fraction, Fraction]:
     return low - slack, high + slack
 
 
-def _last_length(answer: Answer) -> tuple[Section, ...]:
-    """The sections of the last decision, one for each reader token."""
+def _last_decision(answer: Answer) -> tuple[Section, ...]:
+    """The sections of the last decision: one for each reader token and each choice of rows that win."""
     bound = answer.proof[-1].bound
     return tuple(section for section in answer.proof if section.bound == bound)
 
@@ -158,8 +158,8 @@ def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
         "after": list(question.after),
         "reader": question.reader,
         "vocabulary": _ranges(question.vocabulary),
-        "toward": rows[0],
-        "against": rows[1],
+        "toward": rows[0] if question.contest is None else _ranges(question.toward),
+        "against": rows[1] if question.contest is None else _ranges(question.against),
         "threshold": str(question.readout.threshold),
         "through_final_norm": question.readout.final_norm and question.layer.final_norm is not None,
     }
@@ -225,6 +225,8 @@ def _section(section: Section) -> dict[str, Any]:
     if section.reading is not None:
         described["reading"] = section.reading.kind
         points = (section.reading.point,) if section.reading.kind == "tangent" else ()
+    if section.toward:
+        described["toward"] = list(section.toward)
     if points:
         described["tangent"] = [x.hex() for point in points for x in point]
     if section.reader_token is not None:

@@ -64,7 +64,8 @@ class Answer:
         assignment: the witness's token ids for the slots in the order of their positions, or None.
         prompt: the ids of the whole prompt (of the first template) with the witness in it, or None.
         margin: of the witness, enclosed in balls from the weights, or None; with several templates the least.
-        prompts, margins: with several templates, of each.
+        prompts, margins: with several templates or rows, of each template.
+        pairs: likewise, the two rows between which it is closest: the best toward, and the best against.
         upper: a proved upper bound of the margin over all assignments with ``slots`` slots, where one was proved.
         ruled_out: the lengths for which it is proved that no assignment overrides.
         minimum: the length of the shortest override, where that is proved.
@@ -84,6 +85,7 @@ class Answer:
     margin: Bounds | None = None
     prompts: tuple[tuple[int, ...], ...] = ()
     margins: tuple[Bounds, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
     upper: Fraction | None = None
     ruled_out: tuple[int, ...] = ()
     minimum: int | None = None

@@ -158,6 +158,7 @@ class Conjunction:
         self.sums: list[Part] = []
         self.trace: Trace = []
         self.nodes = 0
+        self._weighed = 0
         self.best_value = -math.inf
         self._undecided: Assignment | None = None
         self._verdicts: dict[Assignment, tuple[bool | None, Condition]] = {}
@@ -216,8 +217,9 @@ class Conjunction:
             after = sum(map(len, node.sets))
             if after > len(node.sets) and after > _WORTH_A_ROUND * before:
                 break
-        if self.nodes == 1:
+        if self._weighed < len(self.parts):
             self._weigh(node)
+        if self.nodes == 1:
             self._restart(node.sets)
             if self._found is not None:
                 return
@@ -265,6 +267,7 @@ class Conjunction:
     def _weigh(self, node: _Node) -> None:
         """Add the weighted sum of the conditions whose bound is smallest, roughly, by multiplicative updates."""
         conditions = [*self.parts]
+        self._weighed = len(conditions)
         heads = sum(self.parts[k].problem.heads for k in conditions)
         if len(conditions) < 2 or heads * sum(map(len, node.sets)) > _LARGEST_COMBINATION:
             return

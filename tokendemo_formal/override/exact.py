@@ -106,6 +106,19 @@ class ExactGain:
             gain = project(BALLS, fold(BALLS, norm, plain, None), stream.reshape(1, -1))[0, 0]
             return Decomposition(weights, readouts, direct, gain + constant_of(BALLS, readout))
 
+    def stream(self, prompt: Sequence[int], reader: int, bits: int) -> Array:
+        """(d,) what the readout's rows are multiplied with: the residual stream, or the final norm of it."""
+        layer, norm = self.question.layer, final_norm(self.question)
+        with precision(bits):
+            raw = self.computation(bits).rows(prompt, range(len(prompt)))
+            full = self._reading(prompt[reader], reader, bits, whole=True)
+            votes = [full.votes(raw[p : p + 1], p) for p in range(len(prompt)) if layer.sees(reader, p)]
+            stream = full.total(BALLS.stack([s[0] for s, _ in votes]), BALLS.stack([r[0] for _, r in votes]))
+            if norm is None:
+                return stream
+            identity = BALLS.constant(np.eye(layer.width))
+            return project(BALLS, fold(BALLS, norm, identity, None), stream.reshape(1, -1))[0]
+
     def _reading(self, token: int, position: int, bits: int, whole: bool) -> Reading:
         """The layer as seen from a reader, in the margin's direction or (``whole``) in all."""
         key = (token, position, bits, whole)

@@ -81,6 +81,8 @@ def float32_distance(question: Question, assignment: Sequence[int] | None = None
         UnsupportedError: where no bound is found: numbers may overflow float32, or a norm may lose all digits; and,
             over all assignments, for a readout through a final norm.
     """
+    if question.contest is not None:
+        raise UnsupportedError("float32 runs are bounded for one row toward and one against")
     if question.also:  # the margin is the least of all, so no further off than one of them
         alone = (question.with_template(index) for index in range(len(question.templates)))
         return max(float32_distance(one, assignment) for one in alone)

@@ -71,6 +71,7 @@ class Section:
         trace: how the root was closed.
         reader_token: the id that was tried in the reader's slot, where the reader stands in one.
         tangents: where there are several conditions, for each template the point of its tangents, if any were used.
+        toward: where there are several rows to choose from, for each template the row that does not win.
     """
 
     slots: int
@@ -79,3 +80,4 @@ class Section:
     trace: Trace
     reader_token: int | None = None
     tangents: tuple[tuple[float, ...], ...] = ()
+    toward: tuple[int, ...] = ()

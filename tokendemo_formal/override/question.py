@@ -43,6 +43,38 @@ class Readout:
 
 
 @dataclass(frozen=True)
+class Contest:
+    """Rows of a model's readout, of which one has to beat several others, or one of several has to.
+
+    Args:
+        rows: (n, d) all rows.
+        biases: (n,) what the unembedding adds to their logits, or None.
+        toward: one of these has to beat
+        against: all of these; none of them is in ``toward``.
+
+    Raises:
+        ScenarioError: for no rows, unknown ones, or rows that are in both.
+    """
+
+    rows: Weights
+    biases: Weights | None
+    toward: tuple[int, ...]
+    against: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name, ids in (("toward", self.toward), ("against", self.against)):
+            if not ids or len(set(ids)) < len(ids) or not set(ids) <= set(range(len(self.rows))):
+                raise ScenarioError(
+                    f"readout.{name}: expected rows below {len(self.rows)}, each once; found {list(ids)}"
+                )
+        if both := set(self.toward) & set(self.against):
+            raise ScenarioError(f"readout.against: row {min(both)} is in readout.toward, too; drop one of the two")
+
+    def bias(self, row: int) -> float:
+        return 0.0 if self.biases is None else float(self.biases[row])
+
+
+@dataclass(frozen=True)
 class Template:
     """The fixed part of a prompt: token ids around the slots, and where the reader stands."""
 
@@ -83,6 +115,8 @@ class Question:
         positions: where the slots stand in the whole prompt, if not between ``before`` and ``after``; a question with
             fewer slots uses the first of them.
         also: further templates that the same tokens have to override, too; the margin is then the least of all.
+        contest: the rows that compete, where these are not just the readout's two: the margin is then the largest logit
+            of those toward, less the largest of those against, less the threshold; rows of ``readout`` are not read.
 
     Raises:
         ScenarioError: for ids outside the layer's vocabulary, a reader outside the prompt, an empty vocabulary,
@@ -99,6 +133,7 @@ class Question:
     vocabulary: tuple[int, ...]
     positions: tuple[int, ...] | None = None
     also: tuple[Template, ...] = ()
+    contest: Contest | None = None
 
     def __post_init__(self) -> None:
         size = self.layer.vocabulary
@@ -158,6 +193,38 @@ class Question:
                 raise ScenarioError(
                     f"readout.{name}: expected a number of at most {sys.float_info.max:.1e} in size, found {found}"
                 )
+
+    @property
+    def several(self) -> bool:
+        """Whether the margin is made of several linear functions, of templates or of pairs of rows."""
+        return bool(self.also) or self.contest is not None
+
+    @property
+    def toward(self) -> tuple[int, ...]:
+        """Rows of which one has to win; of a readout that names no rows, 0 stands for its own."""
+        pair = (0, 1) if self.readout.rows is None else self.readout.rows
+        return (pair[0],) if self.contest is None else self.contest.toward
+
+    @property
+    def against(self) -> tuple[int, ...]:
+        """Rows that have to be beaten, likewise."""
+        pair = (0, 1) if self.readout.rows is None else self.readout.rows
+        return (pair[1],) if self.contest is None else self.contest.against
+
+    def alone(self, template: int, toward: int, against: int) -> Question:
+        """The plain question of one template and one pair of rows."""
+        question, contest = self.with_template(template), self.contest
+        if contest is None:
+            return question
+        readout = replace(
+            self.readout,
+            toward=contest.rows[toward],
+            against=contest.rows[against],
+            toward_bias=contest.bias(toward),
+            against_bias=contest.bias(against),
+            rows=(toward, against),
+        )
+        return replace(question, readout=readout, contest=None)
 
     def with_slots(self, slots: int) -> Question:
         """The same question with another number of slots."""

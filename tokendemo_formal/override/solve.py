@@ -95,7 +95,7 @@ def solve(
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
     run = Run(question, engine, limits, progress, certify)
-    if question.also:
+    if question.several:
         from tokendemo_formal.override.compound import CompoundRun  # it builds on this module
 
         run = CompoundRun(question, engine, limits, progress, certify)
