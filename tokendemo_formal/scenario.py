@@ -438,13 +438,14 @@ class _Resolver:
 
     def question(self) -> Question:
         scenario = self.scenario
+        given = (TemplateText(scenario.before, scenario.after, scenario.reader), *scenario.also)
         templates = tuple(
             Template(
-                self.template(f"template{key}.before", given.before),
-                self.template(f"template{key}.after", given.after),
-                given.reader,
+                self.template(f"template{key}.before", t.before),
+                self.template(f"template{key}.after", t.after),
+                t.reader,
             )
-            for key, given in (("", scenario), *((f"[{number}]", t) for number, t in enumerate(scenario.also, 2)))
+            for key, t in zip(("", *(f"[{number}]" for number in range(2, len(given) + 1))), given, strict=True)
         )
         length, limit = max(len(t.before) + len(t.after) for t in templates) + scenario.slots, self.model.context
         if limit is not None and length > limit:  # rotary positions have no table that would tell
