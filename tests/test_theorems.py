@@ -88,7 +88,7 @@ def test_mutants_are_refuted() -> None:
     count, survivors = score(THEOREMS)
     assert count >= len([of for of in THEOREMS if of.expected == "proved"])
     assert len(survivors) <= 0.05 * count
-    unexplained = [f"{of.name}: {mutant.label}" for of, mutant in survivors if mutant.label not in of.equivalent]
+    unexplained = [f"{of.name}: {mutant.label}" for of, mutant in survivors if mutant.label not in of.surviving]
     assert unexplained == []
 
 
@@ -298,8 +298,8 @@ BAD: list[tuple[str, Theorem, str]] = [
     ("no object", changed(about=()), "about is empty"),
     (
         "a reason for a mutant that dies",
-        changed(equivalent={"assumption dropped: there is a token": "because"}),
-        "equivalent names no surviving mutant: assumption dropped: there is a token",
+        changed(surviving={"assumption dropped: there is a token": "because"}),
+        "surviving names no surviving mutant: assumption dropped: there is a token",
     ),
     (
         "a refutation that refutes nothing",

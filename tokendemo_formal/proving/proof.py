@@ -112,6 +112,7 @@ class Proof:
         self.kernel = kernel
         self.steps: list[Step] = []
         self.shown: Fact | None = None
+        self.used: set[str] = set()
         self._proofs = proofs
 
     def say(self, words: str) -> None:
@@ -214,6 +215,7 @@ class Proof:
             self.kernel.known[key] = inner.shown
         cited = self.kernel.cite(name, other.assumptions.values(), other.conclusion, self.kernel.known[key])
         fact = self.kernel.cut(self.kernel.instantiate(cited, variables, functions), by)
+        self.used |= {ground.name for ground in fact.grounds if isinstance(ground, Used)}
         return self.kernel_fact(fact, because or other.sentence, f"theorem {name}")
 
     def conclude(self, by: Iterable[Fact], because: str = "") -> None:
@@ -284,7 +286,8 @@ def run(
     seconds = time.perf_counter() - began
     fact = proof.shown
     if not problem and fact is None and _is_refuted(proof.theorem):
-        return Result(name, "refuted", Status.REFUTED, steps=tuple(proof.steps), seconds=seconds)
+        uses = tuple(sorted(proof.used))
+        return Result(name, "refuted", Status.REFUTED, steps=tuple(proof.steps), uses=uses, seconds=seconds)
     if not problem and fact is not None:
         # what a script left here is looked at again, so that only the kernel's word counts
         problem = _other_than_stated(proof.theorem, fact)

@@ -311,6 +311,11 @@ ROTARY_DOES_NOT_DECAY = Theorem(
         _TURNING.but("two planes, and a part out of phase", d=2, C=16, M=83521, T=1, eps=1, alpha=[1, 1], beta=[1, -1],
                      theta=[1, Fraction(1, 100)]),
     ),
+    surviving={
+        "bound strengthened by 1 %: |Σc<d: (α[c] cos(θ[c] ((_2 + 1) T)) + β[c] sin(θ[c] ((_2 + 1) T))) - (Σc<d: (α[c] "
+        "cos(θ[c] 0) + β[c] sin(θ[c] 0)))| ≤ ε": "It is not the same statement: the pigeonhole's constant 4 is not the "
+        "best one, so no instance is known that comes within 1 % of the bound.",
+    },
     why="A rotary model does not forget what is far away by its positions alone: at infinitely many distances a query "
     "scores a key as if they stood side by side.",
     idea="Pigeonhole (Dirichlet, 1842): of M + 1 multiples two turn all planes almost alike, so their difference turns "

@@ -75,9 +75,9 @@ def faults(of: Theorem) -> list[str]:
     found += [
         f"the conclusion says the same whatever {name} is" for name in of.about if name in mentioned and _idle(of, name)
     ]
-    if of.equivalent:
+    if of.surviving:
         alive = {mutant.label for mutant in mutants(of) if killer(mutant, of) is None}
-        found += [f"equivalent names no surviving mutant: {label}" for label in of.equivalent if label not in alive]
+        found += [f"surviving names no surviving mutant: {label}" for label in of.surviving if label not in alive]
     found += [f"{field} is empty" for field in ("sentence", "why", "idea", "limits") if not getattr(of, field)]
     return found
 
@@ -202,7 +202,7 @@ class Mutant:
 
     @property
     def label(self) -> str:
-        """What :attr:`Theorem.equivalent` knows it by."""
+        """What :attr:`Theorem.surviving` knows it by."""
         return f"{self.kind}: {self.where}"
 
 
@@ -237,8 +237,10 @@ def _changes(conclusion: Term) -> Iterator[tuple[Term, Term, str]]:
         yield t, Operation(t.operator, (b, a)), "inequality turned round"
         if t.operator == "<=":
             yield t, Operation("<", (a, b)), "inequality made strict"
-        # the side that is the bound has to be met more closely by 1 %
-        yield t, Operation(t.operator, (a, b - absolute(b) * Fraction(1, 100))), "bound strengthened by 1 %"
+        # The side that is the bound has to be met more closely by 1 %; of a bound of 0 there is no such part: 99 % of a
+        # number is positive exactly if it is.
+        if a != Number(Fraction(0)):
+            yield t, Operation(t.operator, (a, b - absolute(b) * Fraction(1, 100))), "bound strengthened by 1 %"
 
 
 def _comparisons(t: Term) -> Iterator[Operation]:
@@ -299,20 +301,20 @@ def score(of: list[Theorem]) -> tuple[int, list[tuple[Theorem, Mutant]]]:
 
 
 def report(of: list[Theorem]) -> str:
-    """Faults, surviving mutants with the reasons why they are equivalent, and the mutation score, as text."""
+    """Faults, surviving mutants with the reasons why they do, and the mutation score, as text."""
     lines = [f"{t.name}: {fault}" for t in of for fault in faults(t)]
     count, survivors = score(of)
     for t, mutant in survivors:
         lines.append(f"{t.name}: survives: {mutant.label}")
-        if mutant.label in t.equivalent:
-            lines.append(f"  equivalent: {t.equivalent[mutant.label]}")
-    explained = sum(mutant.label in t.equivalent for t, mutant in survivors)
+        if mutant.label in t.surviving:
+            lines.append(f"  reason: {t.surviving[mutant.label]}")
+    explained = sum(mutant.label in t.surviving for t, mutant in survivors)
     killed = count - len(survivors)
     told = (
         f"mutation score {killed / count:.1%}: {killed} of {count} mutants refuted exactly" if count else "no mutants"
     )
     if survivors:
-        told += f"; {len(survivors)} survive, {explained} of them equivalent to the theorem or implied by it"
+        told += f"; {len(survivors)} survive, {explained} of them with a reason given"
     return "\n".join([*lines, told, ""])
 
 

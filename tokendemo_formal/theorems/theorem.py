@@ -42,8 +42,7 @@ class Theorem:
             conclusion.
         probes: more instances that meet all assumptions; those at which a bound is tight show that it is.
         uses: names of theorems that the proof rests on.
-        equivalent: for mutants (see :mod:`tokendemo_formal.theorems.scrutiny`, by label) that no instance can refute:
-            why they say the same as the theorem, or follow from it.
+        surviving: for mutants (see :mod:`tokendemo_formal.theorems.scrutiny`, by label) that no instance refutes: why.
         correction: where the catalogue's wording was corrected: what it said, and what is right.
         why: why it matters, for a student.
         idea: the idea of the proof, or of the counterexample.
@@ -63,7 +62,7 @@ class Theorem:
     expected: Literal["proved", "refuted"] = "proved"
     refutation: Instance | None = None
     uses: tuple[str, ...] = ()
-    equivalent: Mapping[str, str] = field(default_factory=dict)
+    surviving: Mapping[str, str] = field(default_factory=dict)
     correction: str = ""
     why: str = ""
     idea: str = ""
