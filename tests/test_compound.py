@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from tests.certificate_writer import all_gains
+from tests.certificate_writer import all_gains, certificate, seal
 from tests.questions import every_gain, random_question
 from tests.test_certify import certify, forged, stored
 from tokendemo_formal.attention import Computation
@@ -22,10 +22,12 @@ from tokendemo_formal.certificates.checker import check
 from tokendemo_formal.certificates.writer import write_certificate
 from tokendemo_formal.errors import InputError, ScenarioError, UnsupportedError
 from tokendemo_formal.models import load_model, save
+from tokendemo_formal.numbers.balls import endpoints
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override import conjunction
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.compound import CompoundRun
+from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.float32 import float32_distance
 from tokendemo_formal.override.outcome import Limits
 from tokendemo_formal.override.question import Ask, Contest, Question, Readout, Template
@@ -145,9 +147,6 @@ def test_near_ties_are_decided(exponent: int) -> None:
     question = several(np.random.default_rng(5), 4, 1)
     gains = {t: low for t, (low, _) in all_gains(question, 1).items()}
     best = max(gains, key=lambda t: gains[t])
-    from tokendemo_formal.numbers.balls import endpoints
-    from tokendemo_formal.override.exact import ExactGain
-
     exact = []
     for k in range(len(question.templates)):
         one = question.with_template(k)
@@ -333,3 +332,62 @@ def test_first_choices_of_a_sorting_model(toward: tuple[int, ...], shared_models
     path = tmp_path / "proof.jsonl"
     write_certificate(path, question, answer, model.files, model.tensors(0))
     assert check(path, model.directory).kind == "valid"
+
+
+@pytest.mark.parametrize("case", ["rows", "templates"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_weights_count_exactly(case: str, order: int, tmp_path: Path) -> None:
+    """One assignment, a leaf of two conditions: valid just where the weighted sum of their gains is at most 0."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        question = replace(several(rng, 5, 1), vocabulary=(2,))
+        if case == "rows":
+            rows = rng.standard_normal((3, question.layer.width))
+            readout = replace(question.readout, rows=(0, 1))
+            question = replace(question, also=(), contest=Contest(rows, None, (0,), (1, 2)), readout=readout)
+        question = saved(question, tmp_path / f"{seed}")
+        conditions = [(0, 1), (0, 2)] if case == "rows" else [(0, 1), (1, 1)]
+        gains = []
+        for template, against in conditions:
+            one = question.alone(template, 0, against)
+            prompt = one.prompt(1)
+            gains.append(ExactGain(one).bounds(prompt.filled((2,)), prompt.reader)[0])
+        if min(gains) > -0.1 or max(gains) < 0.1:
+            continue
+        even = abs(gains[0] / gains[1])  # weights (1, even) balance the two
+        for factor in (1 + Fraction(1, 10**6), 1 - Fraction(1, 10**6)):
+            weights = (Fraction(1), even.limit_denominator(10**12) * factor)
+            lines = certificate(question, "no-override", [1])
+            of = [[*c, str(w)] for c, w in zip(conditions, weights, strict=True)][::order]
+            heads = question.layer.heads * len({template for template, _ in conditions})
+            lines[3:] = [{"node": "leaf", "c": ["1/3"] * heads, "of": of}]
+            path = tmp_path / "leaf.jsonl"
+            path.write_bytes(seal(lines, tmp_path / f"{seed}"))
+            total = sum(w * g for w, g in zip(weights, gains, strict=True))
+            assert check(path, tmp_path / f"{seed}").kind == ("valid" if total < 0 else "invalid")
+        return
+    pytest.fail("no seed has gains of both signs")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rivals_too_close_for_floats(seed: int) -> None:
+    """Of twenty rows alike but for a last bit one is not beaten, by less than floats can tell."""
+    rng = np.random.default_rng(seed)
+    question = replace(several(rng, 5, 1), also=(), vocabulary=(2,))
+    rows = np.tile(rng.standard_normal(question.layer.width), (21, 1))
+    rows[0] = rng.standard_normal(question.layer.width)
+    for row in rows[2:]:
+        place = rng.integers(len(row))
+        row[place] = np.nextafter(row[place], rng.choice([-9.0, 9.0]))
+    readout = replace(question.readout, rows=(0, 1))
+    question = replace(question, contest=Contest(rows, None, (0,), tuple(range(1, 21))), readout=readout)
+    prompt, leads = question.prompt(1), []
+    for row in question.against:
+        gain = ExactGain(question.alone(0, 0, row)).gain(prompt.filled((2,)), prompt.reader, 256)
+        leads.append(endpoints(gain)[0])
+    least, second = sorted({*leads})[:2]
+    assert second - least < 1e-13
+    for threshold, verdict in (((least + second) / 2, "no-override"), (least - (second - least) / 2, "override")):
+        threshold = Fraction(round(threshold * 2**300), 2**300) + question.readout.threshold
+        asked = replace(question, readout=replace(question.readout, threshold=threshold))
+        assert solve(asked).verdict == verdict
