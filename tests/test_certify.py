@@ -227,11 +227,11 @@ def flipped(line: Node) -> Node:
 
 
 FORGERIES: dict[str, tuple[int, str]] = {
-    "nothing": (0, "valid: 7 nodes"),
-    "a dropped child": (1, "invalid: line 15: "),
+    "nothing": (0, "valid: 8 nodes"),
+    "a dropped child": (1, "invalid: line 16: "),
     "a changed witness token": (1, "invalid: line 2: witness"),
-    "the tightest filter flipped": (1, "invalid: line 15: leaf: its bound"),
-    "the tightest leaf flipped": (1, "invalid: line 15: leaf: its bound"),
+    "the tightest filter flipped": (1, "invalid: line 16: leaf: its bound"),
+    "the tightest leaf flipped": (1, "invalid: line 16: leaf: its bound"),
     "a length less": (2, "malformed: line 1: lengths"),
     "a later version": (3, "unsupported: line 1: version 2"),
 }
@@ -247,7 +247,7 @@ def test_the_guards_certificate_and_forgeries_in_fresh_processes(
         lines.pop()
     elif forgery == "a changed witness token":
         lines[0]["witness"][0] = lines[0]["witness"][1]
-    elif forgery == "the tightest filter flipped":  # the only one
+    elif forgery == "the tightest filter flipped":  # the last: what it drops is what the leaf below can't do without
         lines[-2] = flipped(lines[-2])
     elif forgery == "the tightest leaf flipped":  # the last: its bound is above -1e-10, those of the others below -0.1
         lines[-1] = flipped(lines[-1])
