@@ -230,8 +230,8 @@ FORGERIES: dict[str, tuple[int, str]] = {
     "nothing": (0, "valid: 8 nodes"),
     "a dropped child": (1, "invalid: line 16: "),
     "a changed witness token": (1, "invalid: line 2: witness"),
-    "the tightest filter flipped": (1, "invalid: line 16: leaf: its bound"),
-    "the tightest leaf flipped": (1, "invalid: line 16: leaf: its bound"),
+    "the first filter flipped": (1, "invalid: line 16: leaf: its bound"),
+    "the leaf of 4 tokens flipped": (1, "invalid: line 12: leaf: its bound"),
     "a length less": (2, "malformed: line 1: lengths"),
     "a later version": (3, "unsupported: line 1: version 2"),
 }
@@ -247,10 +247,10 @@ def test_the_guards_certificate_and_forgeries_in_fresh_processes(
         lines.pop()
     elif forgery == "a changed witness token":
         lines[0]["witness"][0] = lines[0]["witness"][1]
-    elif forgery == "the tightest filter flipped":  # the last: what it drops is what the leaf below can't do without
-        lines[-2] = flipped(lines[-2])
-    elif forgery == "the tightest leaf flipped":  # the last: its bound is above -1e-10, those of the others below -0.1
-        lines[-1] = flipped(lines[-1])
+    elif forgery == "the first filter flipped":  # without it the leaf below does not hold
+        lines[-3] = flipped(lines[-3])
+    elif forgery == "the leaf of 4 tokens flipped":  # the last leaf's sets are single tokens: any c will do there
+        lines[-5] = flipped(lines[-5])
     elif forgery == "a length less":
         lines[0]["lengths"].pop()
     elif forgery == "a later version":
