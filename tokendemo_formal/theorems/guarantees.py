@@ -88,9 +88,6 @@ MARGIN_KEEPS_THE_SIGN = Theorem(
         ),
         "tau is positive": Instance({"N": 2, "f": [1, 0], "tau": 0}, "a margin of 0 has no sign"),
     },
-    equivalent={
-        "bound strengthened by 1 %: 0 < f[_1]": "a number is positive exactly if 99 % of it is",
-    },
     why="It orders two of the levels of protection.",
     idea="A number of at least tau > 0 is positive.",
     limits="The converse fails: a margin that is positive for every input may come as close to 0 as it likes.",

@@ -228,8 +228,9 @@ def _changes(conclusion: Term) -> Iterator[tuple[Term, Term, str]]:
         yield t, Operation(t.operator, (b, a)), "inequality turned round"
         if t.operator == "<=":
             yield t, Operation("<", (a, b)), "inequality made strict"
-        # the side that is the bound has to be met more closely by 1 %
-        yield t, Operation(t.operator, (a, b - absolute(b) * Fraction(1, 100))), "bound strengthened by 1 %"
+        # the side that is the bound has to be met more closely by 1 %; with a bound of 0 that says the same
+        if Number(Fraction(0)) not in (a, b):
+            yield t, Operation(t.operator, (a, b - absolute(b) * Fraction(1, 100))), "bound strengthened by 1 %"
 
 
 def _comparisons(t: Term) -> Iterator[Operation]:
@@ -303,7 +304,7 @@ def report(of: list[Theorem]) -> str:
         f"mutation score {killed / count:.1%}: {killed} of {count} mutants refuted exactly" if count else "no mutants"
     )
     if survivors:
-        told += f"; {len(survivors)} survive, {explained} of them equivalent to the theorem or implied by it"
+        told += f"; {len(survivors)} survive, {explained} of them true, for a reason that is given"
     return "\n".join([*lines, told, ""])
 
 

@@ -43,7 +43,7 @@ class Theorem:
         probes: more instances that meet all assumptions; those at which a bound is tight show that it is.
         uses: names of theorems that the proof rests on.
         equivalent: for mutants (see :mod:`tokendemo_formal.theorems.scrutiny`, by label) that no instance can refute:
-            why they say the same as the theorem, or follow from it.
+            why they say the same as the theorem, follow from it, or are true besides.
         correction: where the catalogue's wording was corrected: what it said, and what is right.
         why: why it matters, for a student.
         idea: the idea of the proof, or of the counterexample.
