@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Term, both, either, exp, implies, natural, some
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_constant, sum_positive
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_constant
 from tokendemo_formal.theorems.override import copies, g, vote
 from tokendemo_formal.theorems.setting import E_S, N_S, V, a_U, a_V, k, m, margin, n, s_S, s_U, s_V, surplus, tau, votes
 
@@ -16,10 +17,7 @@ def prove(p: Proof) -> None:
     p.say("Length 0: P = N_S - tau E_S, and P < 0 takes a system token, which weighs something.")
     system = p.induction(k, surplus.eq(N_S - tau * E_S), because="one token more adds e^s (a - tau) to both")
     nobody = p.induction(k, either(k > 0, surplus.eq(0)), because="without tokens P = 0")
-    each_system = p.each(k, lambda i: exp(s_S(i)) > 0, lambda i: [p.axiom("exp_positive", s_S(i))])
-    mass = p.have(
-        both(E_S >= 0, implies(k > 0, E_S > 0)), [each_system, p.lemma(sum_positive, k, lambda i: exp(s_S(i)))]
-    )
+    mass = p.lemma(mass_positive, k, s_S)
     alone = p.have(implies(surplus < 0, N_S / E_S < tau), [system, nobody, mass])
 
     p.say("No m tokens take more than m g from P.")

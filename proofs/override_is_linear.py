@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tokendemo_formal.logic.terms import both, exp, implies
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas.sums import sum_positive
+from tokendemo_formal.proving.lemmas.attention import mass_positive
 from tokendemo_formal.theorems.setting import E_S, E_U, N_S, N_U, Z, k, m, s_S, s_U, surplus, tau, votes
 
 
@@ -14,14 +13,7 @@ def prove(p: Proof) -> None:
     adversary = p.induction(m, votes.eq(tau * E_U - N_U), because="likewise")
 
     p.say("Every token weighs something, so Z > 0.")
-    each_system = p.each(k, lambda i: exp(s_S(i)) > 0, lambda i: [p.axiom("exp_positive", s_S(i))])
-    each_adversary = p.each(m, lambda j: exp(s_U(j)) > 0, lambda j: [p.axiom("exp_positive", s_U(j))])
-    masses = [
-        p.have(both(E_S >= 0, implies(k > 0, E_S > 0)), [each_system, p.lemma(sum_positive, k, lambda i: exp(s_S(i)))]),
-        p.have(
-            both(E_U >= 0, implies(m > 0, E_U > 0)), [each_adversary, p.lemma(sum_positive, m, lambda j: exp(s_U(j)))]
-        ),
-    ]
+    masses = [p.lemma(mass_positive, k, s_S), p.lemma(mass_positive, m, s_U)]
     positive = p.have(Z > 0, [*masses, p.assumption("there is a token")])
 
     p.say("So (N_S + N_U) / Z < tau can be multiplied by Z.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import both, each, exp, implies, negation, some
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_constant, sum_positive
+from tokendemo_formal.proving.lemmas.attention import mass_positive
+from tokendemo_formal.proving.lemmas.sums import sum_at_most, sum_constant
 from tokendemo_formal.theorems.override import copies, vote
 from tokendemo_formal.theorems.setting import E_S, N_S, V, a_U, a_V, k, m, margin, s_S, s_U, s_V, surplus, tau, votes
 
@@ -13,8 +14,7 @@ def prove(p: Proof) -> None:
     p.say("The system alone is safe, so its surplus P = N_S - tau E_S is at least 0.")
     safe = p.assumption("the system alone is safe")
     some_token = p.have(k + m > 0, [safe])
-    each_system = p.each(k, lambda i: exp(s_S(i)) > 0, lambda i: [p.axiom("exp_positive", s_S(i))])
-    mass = p.have(E_S > 0, [each_system, safe, p.lemma(sum_positive, k, lambda i: exp(s_S(i)))])
+    mass = p.have(E_S > 0, [safe, p.lemma(mass_positive, k, s_S)])
     system = p.induction(k, surplus.eq(N_S - tau * E_S), because="one token more adds e^s (a - tau) to both")
     in_hand = p.have(surplus >= 0, [safe, mass, system])
 

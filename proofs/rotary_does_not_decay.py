@@ -59,6 +59,27 @@ def prove(p: Proof) -> None:
     def code(i: Numeric) -> Term:
         return total(d, lambda c: cell(i, c) * exp(CELLS * c))
 
+    p.say("At distance 0 no plane is turned, so the score is the sum of alpha.")
+    start = total(d, lambda c: alpha(c))
+    unturned = [kernel.axiom("cos_zero"), kernel.axiom("sin_zero")]
+
+    def at_zero(c: Variable) -> list[Fact]:
+        none = theta(c) * 0
+        return [kernel.identity(none.eq(0)), kernel.equal(none, 0, cos), kernel.equal(none, 0, sin), *unturned]
+
+    side_by_side = p.kernel_fact(
+        equal_sums(
+            kernel,
+            d,
+            lambda c: alpha(c) * cos(theta(c) * 0) + beta(c) * sin(theta(c) * 0),
+            lambda c: alpha(c),
+            at_zero,
+        ),
+        "cos 0 = 1, sin 0 = 0",
+        "smt, for an arbitrary plane",
+    )
+    assert side_by_side.conclusion == rotary(0).eq(start)
+
     p.say("A plane's angle is a point (cos, sin) of the square from -1 to 1, cut into (C + 1)^2 cells.")
     square = p.have(
         exp(CELLS).eq((C + 1) * (C + 1)),
@@ -244,7 +265,7 @@ def prove(p: Proof) -> None:
         return alpha(c) * cos(theta(c) * distance) + beta(c) * sin(theta(c) * distance)
 
     def moved(c: Numeric) -> Term:
-        return part(c, (h + 1) * T) - part(c, 0)
+        return part(c, (h + 1) * T) - alpha(c)
 
     def size(c: Numeric) -> Term:
         return absolute(alpha(c)) + absolute(beta(c))
@@ -253,31 +274,17 @@ def prove(p: Proof) -> None:
     product = p.have(implies(between(-4, y, 4), between(-(4 * absolute(a)), y * a, 4 * absolute(a))))
 
     def contribution(c: Variable) -> list[Fact]:
-        gone, none = theta(c) * ((h + 1) * T), theta(c) * 0
-        start = kernel.arithmetic(
-            part(c, 0).eq(alpha(c)),
-            [
-                kernel.identity(none.eq(0)),
-                kernel.equal(none, 0, cos),
-                kernel.equal(none, 0, sin),
-                kernel.axiom("cos_zero"),
-                kernel.axiom("sin_zero"),
-            ],
-        )
+        gone = theta(c) * ((h + 1) * T)
         return [
-            start,
             turned(c),
-            kernel.equal(part(c, 0), alpha(c), lambda t: C * (part(c, (h + 1) * T) - t)),
-            kernel.identity(
-                (C * (part(c, (h + 1) * T) - alpha(c))).eq(C * (cos(gone) - 1) * alpha(c) + C * sin(gone) * beta(c))
-            ),
+            kernel.identity((C * moved(c)).eq(C * (cos(gone) - 1) * alpha(c) + C * sin(gone) * beta(c))),
             kernel.instantiate(product, {y: C * (cos(gone) - 1), a: alpha(c)}),
             kernel.instantiate(product, {y: C * sin(gone), a: beta(c)}),
         ]
 
     parts = p.each(d, lambda c: between(-(4 * size(c)), C * moved(c), 4 * size(c)), contribution)
     final = p.have(
-        absolute(rotary((h + 1) * T) - rotary(0)) <= eps,
+        absolute(rotary((h + 1) * T) - start) <= eps,
         [
             parts,
             a_step,
@@ -285,12 +292,12 @@ def prove(p: Proof) -> None:
             sum_between(kernel, d, lambda c: C * moved(c), lambda c: 4 * size(c)),
             sum_scaled(kernel, d, C, moved),
             sum_scaled(kernel, d, 4, size),
-            sum_subtracted(kernel, d, lambda c: part(c, (h + 1) * T), lambda c: part(c, 0)),
+            sum_subtracted(kernel, d, lambda c: part(c, (h + 1) * T), lambda c: alpha(c)),
         ],
     )
 
     p.say("Such i, j and h exist, and h < M.")
-    goal = some(M, lambda h: absolute(rotary((h + 1) * T) - rotary(0)) <= eps)
+    goal = some(M, lambda h: absolute(rotary((h + 1) * T) - start) <= eps)
     first = kernel.assume(i < M + 1)
     in_range = kernel.arithmetic(both(h < M, final.conclusion), [final, between_them, first, kernel.discrete(i, M + 1)])
     shown = kernel.exhibit(in_range, goal, h)

@@ -52,7 +52,11 @@ _GREEK_TEXT = dict(zip(_GREEK, "αβγδεθκλμρστφψ", strict=True))
 
 def text(of: Term) -> str:
     """On one line, for people."""
-    return _Text().write(of, 0, {})
+    written: str | None = of.__dict__.get("_text")
+    if written is None:
+        written = _Text().write(of, 0, {})
+        object.__setattr__(of, "_text", written)
+    return written
 
 
 def latex(of: Term) -> str:

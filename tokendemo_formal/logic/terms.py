@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from tokendemo_formal.errors import InputError
@@ -109,7 +109,8 @@ class Term:
     def __hash__(self) -> int:
         known = self.__dict__.get("_hash")
         if known is None:  # once a term: its parts would be hashed again and again
-            known = hash((type(self), *(getattr(self, f.name) for f in fields(self) if f.compare)))
+            kind: Any = type(self)
+            known = hash((kind, *(getattr(self, name) for name in _compared(kind))))
             object.__setattr__(self, "_hash", known)
         result: int = known
         return result
@@ -117,6 +118,11 @@ class Term:
     def __getstate__(self) -> dict[str, Any]:
         """Without what was computed: hashes differ between processes."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@cache
+def _compared(of: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(of) if f.compare)
 
 
 Numeric: TypeAlias = Term | int | Fraction

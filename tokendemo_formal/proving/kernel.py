@@ -49,7 +49,7 @@ from tokendemo_formal.logic.terms import (
     term,
 )
 from tokendemo_formal.logic.values import Instance, holds
-from tokendemo_formal.proving.solvers import Reply, SolverName, ask, default_solvers
+from tokendemo_formal.proving.solvers import Reply, Response, SolverName, ask, default_solvers
 
 
 class ProofError(TokenDemoError):
@@ -180,6 +180,7 @@ class Kernel:
         self.seconds = seconds
         self.known: dict[Any, Fact] = {}
         """Lemmas and theorems that were shown with this kernel already, by kind and name."""
+        self._unsatisfiable: set[tuple[SolverName, str]] = set()
         if not self.solvers:
             raise InputError("a kernel needs at least one solver")
 
@@ -345,7 +346,7 @@ class Kernel:
         """
         premises = list(dict.fromkeys(by))
         script = _script([f.conclusion for f in premises], _proposition(goal))
-        response = ask(self.solvers[0], script[0], self.seconds)
+        response = self._asked(self.solvers[0], script[0], self.seconds)
         if response.reply == "sat":
             raise ProofError(f"{goal} does not follow: {response.model or 'a counterexample exists'}")
         if response.reply == "unknown":
@@ -353,17 +354,26 @@ class Kernel:
         for axiom in [f for f in premises if f.axiom]:
             fewer = [f for f in premises if f is not axiom]
             shorter = _script([f.conclusion for f in fewer], goal)
-            if ask(self.solvers[0], shorter[0], min(1.0, self.seconds)).reply == "unsat":
+            if self._asked(self.solvers[0], shorter[0], min(1.0, self.seconds)).reply == "unsat":
                 premises, script = fewer, shorter
         replies: list[tuple[SolverName, Reply]] = [(self.solvers[0], "unsat")]
         for other in self.solvers[1:]:
-            reply = ask(other, script[0], self.seconds).reply
+            reply = self._asked(other, script[0], self.seconds).reply
             if reply == "sat":
                 raise ProofError(f"{other} denies what {self.solvers[0]} proved: {goal}")
             replies.append((other, reply))
         hypotheses = frozenset[Term]().union(*(f.hypotheses for f in premises))
         grounds = frozenset[Ground]().union(*(f.grounds for f in premises))
         return _fact(hypotheses, goal, grounds | {Obligation(*script, tuple(replies), _renumbered(text(goal)))})
+
+    def _asked(self, solver: SolverName, script: str, seconds: float) -> Response:
+        """What a solver says; a script that it found unsatisfiable is not put to it again."""
+        if (solver, script) in self._unsatisfiable:
+            return Response("unsat")
+        response = ask(solver, script, seconds)
+        if response.reply == "unsat":
+            self._unsatisfiable.add((solver, script))
+        return response
 
     def identity(self, equation: Term) -> Fact:
         """⊢ a = b for polynomials that expand to the same (SymPy; sums, exponentials and the like are symbols)."""

@@ -237,9 +237,8 @@ def _changes(conclusion: Term) -> Iterator[tuple[Term, Term, str]]:
         yield t, Operation(t.operator, (b, a)), "inequality turned round"
         if t.operator == "<=":
             yield t, Operation("<", (a, b)), "inequality made strict"
-        # The side that is the bound has to be met more closely by 1 %; of a bound of 0 there is no such part: 99 % of a
-        # number is positive exactly if it is.
-        if a != Number(Fraction(0)):
+        # the side that is the bound has to be met more closely by 1 %; with a bound of 0 that says the same
+        if Number(Fraction(0)) not in (a, b):
             yield t, Operation(t.operator, (a, b - absolute(b) * Fraction(1, 100))), "bound strengthened by 1 %"
 
 
@@ -314,7 +313,7 @@ def report(of: list[Theorem]) -> str:
         f"mutation score {killed / count:.1%}: {killed} of {count} mutants refuted exactly" if count else "no mutants"
     )
     if survivors:
-        told += f"; {len(survivors)} survive, {explained} of them with a reason given"
+        told += f"; {len(survivors)} survive, {explained} of them true, for a reason that is given"
     return "\n".join([*lines, told, ""])
 
 

@@ -518,7 +518,7 @@ UNIFORM_BIAS_CHANGES_NOTHING = Theorem(
         (_N_biased + total(m, lambda j: exp(s_U(j) + beta) * a_U(j)))
         / (_E_biased + total(m, lambda j: exp(s_U(j) + beta)))
     ).eq((N_S + N_U) / (E_S + E_U)),
-    about=("s_S", "a_S", "s_U", "a_U", "beta"),
+    about=("s_S", "a_S", "s_U", "a_U"),
     witness=_BIASED,
     sharp={"there is a token": _BIASED.but("nothing at all", k=0, m=0)},
     why="Only a difference between system and adversary counts: temperature aside, no overall setting protects.",
@@ -549,6 +549,7 @@ BIAS_MULTIPLIES_THE_LENGTH = Theorem(
             "overridden by little: a margin of 9.9975 against 10",
         ),
     ),
+    uses=("override_is_linear",),
     why="The least number of tokens that override, which is a ratio P / g, is multiplied by e^beta: a price, not a "
     "wall.",
     idea="f < tau says that the sum of e^score (readout - tau) is negative; the bias multiplies the system's part.",
