@@ -14,10 +14,10 @@ import pytest
 from tokendemo_formal import replay as replaying
 from tokendemo_formal.attention import Computation
 from tokendemo_formal.cli import main
-from tokendemo_formal.logic.terms import both, some
+from tokendemo_formal.logic.terms import both, each, function, some
 from tokendemo_formal.models import load_model
 from tokendemo_formal.numbers.balls import BALLS, endpoints, precision
-from tokendemo_formal.replay import FILLERS, Draw, Tally, draws, instance, middle, replay, span, table
+from tokendemo_formal.replay import FILLERS, Draw, Tally, Votes, draws, instance, middle, replay, span, table
 from tokendemo_formal.theorems import catalogue
 from tokendemo_formal.theorems.setting import a_S, a_U, a_V, from_vocabulary, hi, k, lo, m, margin, s_S, s_U, share, tau
 from tokendemo_formal.theorems.share import DILUTION
@@ -156,6 +156,21 @@ def test_equal_tokens_are_told_by_midpoints(some_draws: list[Draw]) -> None:
     replay([tally], next(d for d in some_draws if d.votes["U"].scores.shape[1]))
     assert tally.met > 0
     assert tally.kinds == {"midpoints"}
+
+
+def test_a_second_head_is_not_made_up(some_draws: list[Draw]) -> None:
+    """A statement about two heads says nothing of a layer with one; a variable of the same name is no stand-in."""
+    t = function("t")
+    of = dataclasses.replace(DILUTION, assumptions={}, conclusion=each(k, lambda i: t(i) <= s_S(i) + 1000), sharp={})
+    single = dataclasses.replace(
+        some_draws[0],
+        votes={who: Votes(v.scores[:1], v.readouts[:1]) for who, v in some_draws[0].votes.items()},
+    )
+    tally = Tally(of)
+    replay([tally], single)
+    assert tally.met == 0
+    replay([tally], some_draws[0])
+    assert tally.met > 0
 
 
 def test_statements_about_other_things_are_left_out() -> None:

@@ -367,10 +367,12 @@ def _try(tally: Tally, facts: Mapping[Kind, _Facts], where: str) -> None:
 def _candidates(of: Theorem, facts: _Facts) -> Iterator[Instance]:
     names = _names(of)
     known = {name: facts.values[name, arity] for name, arity in names if (name, arity) in facts.values}
-    free = sorted(name for name, _ in names if name not in known)
-    choices = [FILLERS[name](facts) if name in FILLERS else [] for name in free]
+    free = sorted((name, arity) for name, arity in names if (name, arity) not in facts.values)
+    if any(arity for _, arity in free):  # a second head's scores, where there is one head
+        return
+    choices = [FILLERS[name](facts) if name in FILLERS else [] for name, _ in free]
     for chosen in itertools.product(*choices):
-        yield Instance({**known, **dict(zip(free, chosen, strict=True))})
+        yield Instance({**known, **{name: x for (name, _), x in zip(free, chosen, strict=True)}})
 
 
 def _truths(propositions: Iterable[Term], candidate: Instance) -> list[bool | None]:
