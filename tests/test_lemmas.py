@@ -11,8 +11,8 @@ import pytest
 from tokendemo_formal.logic.terms import function, natural, real
 from tokendemo_formal.logic.values import Instance, holds
 from tokendemo_formal.numbers.base import Log
-from tokendemo_formal.proving import lemmas
 from tokendemo_formal.proving.kernel import Fact, Kernel
+from tokendemo_formal.proving.lemmas import attention, counting, quotients, sums
 
 KERNEL = Kernel(("z3",))
 N, M = natural("N"), natural("M")
@@ -20,22 +20,22 @@ F, G, F2 = function("F"), function("G"), function("F2", 2)
 B, C = real("B"), real("C")
 
 LEMMAS: dict[str, Callable[[], Fact]] = {
-    "sum_square": lambda: lemmas.sum_square(KERNEL, N, F, G, B),
-    "sum_of_squares": lambda: lemmas.sum_of_squares(KERNEL, N, F),
-    "cauchy_schwarz": lambda: lemmas.cauchy_schwarz(KERNEL, N, F, G),
-    "sum_between": lambda: lemmas.sum_between(KERNEL, N, F, G),
-    "sum_swapped": lambda: lemmas.sum_swapped(KERNEL, N, M, F2),
-    "affine_within": lambda: lemmas.affine_within(KERNEL, N, F, G, B),
-    "normed_square_sum": lambda: lemmas.normed_square_sum(KERNEL, N, F, B),
-    "geometric_at_most": lambda: lemmas.geometric_at_most(KERNEL, N, F, B, C),
-    "geometric_at_least": lambda: lemmas.geometric_at_least(KERNEL, N, F, B, C),
-    "last_index": lambda: lemmas.last_index(KERNEL, N),
-    "difference": lambda: lemmas.difference(KERNEL, M, N),
-    "cell": lambda: lemmas.cell(KERNEL, N, B),
-    "crowded": lambda: lemmas.crowded(KERNEL, N, M, F),
-    "digits": lambda: lemmas.digits(KERNEL, N, F, C),
-    "steps_bounds": lambda: lemmas.steps_bounds(KERNEL, N, B),
-    "steps_differ": lambda: lemmas.steps_differ(KERNEL, N, B, C),
+    "sum_square": lambda: sums.sum_square(KERNEL, N, F, G, B),
+    "sum_of_squares": lambda: sums.sum_of_squares(KERNEL, N, F),
+    "cauchy_schwarz": lambda: sums.cauchy_schwarz(KERNEL, N, F, G),
+    "sum_between": lambda: sums.sum_between(KERNEL, N, F, G),
+    "sum_exchanged": lambda: sums.sum_exchanged(KERNEL, N, M, F2),
+    "affine_within": lambda: quotients.affine_within(KERNEL, N, F, G, B),
+    "normed_square_sum": lambda: quotients.normed_square_sum(KERNEL, N, F, B),
+    "geometric_at_most": lambda: attention.geometric_at_most(KERNEL, N, F, B, C),
+    "geometric_at_least": lambda: attention.geometric_at_least(KERNEL, N, F, B, C),
+    "last_index": lambda: counting.last_index(KERNEL, N),
+    "difference": lambda: counting.difference(KERNEL, M, N),
+    "cell": lambda: counting.cell(KERNEL, N, B),
+    "crowded": lambda: counting.crowded(KERNEL, N, M, F),
+    "digits": lambda: counting.digits(KERNEL, N, F, C),
+    "steps_bounds": lambda: counting.steps_bounds(KERNEL, N, B),
+    "steps_differ": lambda: counting.steps_differ(KERNEL, N, B, C),
 }
 
 
