@@ -408,10 +408,10 @@ def _evaluate(tally: Tally, candidate: Instance, where: str) -> None:
 def _ratios(conclusion: Term, candidate: Instance) -> Iterator[float]:
     """Of each inequality between numbers of one sign, the smaller magnitude to the larger."""
     for comparison in comparisons(conclusion, candidate):
-        if comparison.operator != "=" and holds(comparison, candidate) is True:
-            small, large = sorted(abs(float(ball(value(side, candidate)))) for side in comparison.arguments)
-            signs = {ball(value(side, candidate)) > 0 for side in comparison.arguments}
-            if large > 0 and len(signs) == 1:
+        if comparison.operator != "=":
+            left, right = (ball(value(side, candidate)) for side in comparison.arguments)
+            if not right < left and ((left > 0 and right > 0) or (left < 0 and right < 0)):
+                small, large = sorted((abs(float(left)), abs(float(right))))
                 yield small / large
 
 
