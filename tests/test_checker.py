@@ -293,6 +293,16 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 WORDS = ["first", "last", "layer", "rms", "half", "none", "learned", "wq", "wk;order=0,1,2", "plain", "folded", "leaf"]
 
 
+def read_number(text: str) -> Fraction | None:
+    """What a short text stands for, if it is a number; a change may have made it anything."""
+    if not re.fullmatch(r"[-+0-9a-fx./p]+", text) or len(text) >= 40:
+        return None
+    try:
+        return Fraction(float.fromhex(text)) if "0x" in text else Fraction(text)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return None
+
+
 def change(data: st.DataObject, value: Any) -> Any:
     """Another value of the same kind, near or far."""
     if isinstance(value, bool):
@@ -300,8 +310,8 @@ def change(data: st.DataObject, value: Any) -> Any:
     if isinstance(value, int):
         return data.draw(st.sampled_from([value + 1, value - 1, 0, 1, 2, -value]) | st.integers(-3, 9))
     if isinstance(value, str):
-        if re.fullmatch(r"[-+0-9a-fx./p]+", value) and len(value) < 40:
-            number = Fraction(float.fromhex(value)) if "0x" in value else Fraction(value)
+        number = read_number(value)
+        if number is not None:
             factors = [Fraction(0), Fraction(-1), Fraction(1, 2), Fraction(2), 1 + Fraction(1, 2**40), Fraction(100)]
             return str(number * data.draw(st.sampled_from(factors)) + data.draw(st.sampled_from([0, 0, 1, -1])))
         return data.draw(st.sampled_from(WORDS) | st.text(max_size=3))

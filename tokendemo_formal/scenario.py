@@ -440,18 +440,9 @@ class _Resolver:
         scenario = self.scenario
         given = (TemplateText(scenario.before, scenario.after, scenario.reader), *scenario.also)
         templates = tuple(
-            Template(
-                self.template(f"template{key}.before", t.before),
-                self.template(f"template{key}.after", t.after),
-                t.reader,
-            )
-            for key, t in zip(("", *(f"[{number}]" for number in range(2, len(given) + 1))), given, strict=True)
+            self.whole_template("template" if number == 1 else f"template[{number}]", text)
+            for number, text in enumerate(given, 1)
         )
-        length, limit = max(len(t.before) + len(t.after) for t in templates) + scenario.slots, self.model.context
-        if limit is not None and length > limit:  # rotary positions have no table that would tell
-            raise ScenarioError(
-                f"template: {length} tokens with {scenario.slots} slots, but the model has {limit} positions"
-            )
         readout, contest = self.readout()
         return Question(
             layer=self.layer,
@@ -465,6 +456,16 @@ class _Resolver:
             positions=scenario.positions,
             also=templates[1:],
         )
+
+    def whole_template(self, key: str, text: TemplateText) -> Template:
+        template = Template(
+            self.template(f"{key}.before", text.before), self.template(f"{key}.after", text.after), text.reader
+        )
+        slots, limit = self.scenario.slots, self.model.context
+        length = len(template.before) + len(template.after) + slots
+        if limit is not None and length > limit:  # rotary positions have no table that would tell
+            raise ScenarioError(f"{key}: {length} tokens with {slots} slots, but the model has {limit} positions")
+        return template
 
     def template(self, key: str, value: str | tuple[int, ...]) -> tuple[int, ...]:
         if not isinstance(value, str):
