@@ -399,7 +399,7 @@ def test_several_templates(small: Model) -> None:
         ("reader = -1", "reader = -1\nend = 1", r"template\[2\]\.end: unknown key"),
         ("[1, 3]", '"nowhere"', r'template\[2\]\.before: the tokenizer doesn\'t know "nowhere"'),
         ("[1, 3]", "[99]", r"template\[2\]: template\.before: token id 99"),
-        ("[1, 3]", "[1, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1]", r"template\[2\]: template: 13 tokens with 2 slots"),
+        ("[1, 3]", "[1, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1]", r"template\[2\]: 13 tokens with 2 slots"),
     ],
 )
 def test_mistakes_in_one_of_several_templates(old: str, new: str, message: str, small: Model) -> None:
