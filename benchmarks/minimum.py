@@ -1,11 +1,12 @@
 """How much dearer than its floor is an exact answer?
 
-One run measures three things on the same question, examples/encoder_minimum.toml (12 heads, 29,523 tokens, up to 5
+One run measures four things on the same question, examples/encoder_minimum.toml (12 heads, 29,523 tokens, up to 5
 slots), or on the scenario given:
 
 * the exact answer: every length 0 … m* decided, loading excluded;
 * the floor: one dense float32 pass that builds the same slots' tables (token + position rows, LayerNorm, one thin
   product, exponentials), which any method needs;
+* the best of one slot fewer, proved to 1e-6, and the refusal of examples/encoder_refusal.toml;
 * brute force on a vocabulary cut down until that is bearable, against the search on the same.
 
 Absolute seconds depend on the machine and its mood; the ratios are what to compare. Run: python benchmarks/minimum.py
@@ -28,6 +29,8 @@ from tokendemo_formal.override.solve import solve
 from tokendemo_formal.scenario import read_scenario
 
 DEFAULT = Path(__file__).parent.parent / "examples" / "encoder_minimum.toml"
+
+HARDER = DEFAULT.with_name("encoder_refusal.toml")
 
 
 def timed(function: Callable[[], Any], runs: int) -> tuple[float, Any]:
@@ -91,6 +94,18 @@ def main() -> None:
         print(f"    of it {phase:<8}                           {seconds:8.3f} s")
     print(f"  floor: float32 tables of {slots} slots          {floor:8.3f} s")
     print(f"  exact answer / floor                     {exact / floor:8.1f}")
+
+    if slots > 1:
+        optimum, best = timed(lambda: solve(question.with_slots(slots - 1), "maximum"), 1)
+        part = floor * (slots - 1) / slots
+        print(f"best of {slots - 1} slots to 1e-6: {best.verdict}, {best.nodes} nodes")
+        print(f"  exact answer                             {optimum:8.3f} s")
+        print(f"  exact answer / floor                     {optimum / part:8.1f}")
+    if arguments.scenario == DEFAULT:
+        harder = read_scenario(HARDER).question()
+        refusal, refused = timed(lambda: solve(harder, time_limit=600), 1)
+        print(f"{HARDER.name}, {harder.slots} slots: {refused.verdict}, {refused.nodes} nodes")
+        print(f"  exact answer                             {refusal:8.3f} s")
 
     rng = np.random.default_rng(0)
     known = set(answer.assignment or ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +22,7 @@ from tokendemo_formal.attention import Alibi, Computation, Layer, Learned, Norm,
 from tokendemo_formal.models import save
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.exact import ExactGain
-from tokendemo_formal.override.question import Prompt, Question, Readout
+from tokendemo_formal.override.question import Contest, Prompt, Question, Readout, Template
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
 ARRAYS = ("embedding", "wq", "wk", "wv", "wo", "bq", "bk", "bv", "bo", "offset", "score_bias")
@@ -82,13 +82,15 @@ def question_line(question: Question, toward: int, against: int) -> Line:
         "after": list(question.after),
         "reader": question.reader,
         "vocabulary": ranges(question.vocabulary),
-        "toward": toward,
-        "against": against,
+        "toward": toward if question.contest is None else ranges(question.toward),
+        "against": against if question.contest is None else ranges(question.against),
         "threshold": str(question.readout.threshold),
         "through_final_norm": question.readout.final_norm,
     }
     if question.positions is not None:
         line["positions"] = list(question.positions)
+    if question.also:
+        line["also"] = [{"before": [*t.before], "after": [*t.after], "reader": t.reader} for t in question.also]
     return line
 
 
@@ -100,6 +102,10 @@ def ranges(ids: Sequence[int]) -> list[int]:
         else:
             ends += [token, token + 1]
     return ends
+
+
+def ids(ends: Sequence[int]) -> list[int]:
+    return [t for a, b in zip(ends[::2], ends[1::2], strict=True) for t in range(a, b)]
 
 
 def exact(text: str) -> Fraction:
@@ -153,19 +159,23 @@ def question_of(line: Line, directory: Path, slots: int) -> Question:
         residual=settings["residual"],
         unembedding=rows,
     )
+    toward, against = ([line[key]] if isinstance(line[key], int) else ids(line[key]) for key in ("toward", "against"))
     readout = Readout(
-        rows[line["toward"]],
-        rows[line["against"]],
-        float(biases[line["toward"]]),
-        float(biases[line["against"]]),
+        rows[toward[0]],
+        rows[against[0]],
+        float(biases[toward[0]]),
+        float(biases[against[0]]),
         exact(line["threshold"]),
         line["through_final_norm"],
+        (toward[0], against[0]),
     )
-    ends = line["vocabulary"]
-    vocabulary = [t for a, b in zip(ends[::2], ends[1::2], strict=True) for t in range(a, b)]
+    single = len(toward) == len(against) == 1
+    contest = None if single else Contest(rows, arrays.get("readout_bias"), tuple(toward), tuple(against))
+    vocabulary = ids(line["vocabulary"])
     places = tuple(line["positions"]) if "positions" in line else None
     before, after = tuple(line["before"]), tuple(line["after"])
-    return Question(layer, readout, before, after, line["reader"], slots, tuple(vocabulary), places)
+    also = tuple(Template(tuple(t["before"]), tuple(t["after"]), t["reader"]) for t in line.get("also", []))
+    return Question(layer, readout, before, after, line["reader"], slots, tuple(vocabulary), places, also, contest)
 
 
 # Bounds in floats ----------------------------------------------------------------------------------------------------
@@ -344,29 +354,129 @@ def searched(tables: Floats, sets: Sets, ids: Sequence[int]) -> Iterator[Line]:
     yield from searched(tables, [*sets[:i], sorted(second), *sets[i + 1 :]], ids)
 
 
+Conditions = list[tuple[int, int]]
+"""Of a template and the row to be beaten."""
+
+
+def together(tables: list[Floats], conditions: Conditions, weights: Sequence[float]) -> Floats:
+    """The weighted sum of several functions: heads of different templates side by side, of one template added."""
+    groups: dict[int, list[tuple[Floats, float]]] = {}
+    for table, (template, _), weight in zip(tables, conditions, weights, strict=True):
+        if weight:
+            groups.setdefault(template, []).append((table, weight))
+    parts = list(groups.values())
+    slots = [
+        (
+            np.concatenate([sum(w * t.slots[i][0] for t, w in part) for part in parts]),
+            np.concatenate([part[0][0].slots[i][1] for part in parts]),
+        )
+        for i in range(len(tables[0].slots))
+    ]
+    a = np.concatenate([sum(w * t.a for t, w in part) for part in parts])
+    direct = sum(w * t.direct for part in parts for t, w in part)
+    return Floats(direct, a, np.concatenate([part[0][0].b for part in parts]), slots)
+
+
+def searched_together(
+    tables: list[Floats], conditions: Conditions, sets: Sets, ids: Sequence[int], hardest: Callable[[list[int]], int]
+) -> Iterator[Line]:
+    """Bound, filter and split by one of the conditions, or by a sum of them, whichever bounds best."""
+    one = [tuple(float(i == k) for i in range(len(tables))) for k in range(len(tables))]
+    every = itertools.product((0.0, 0.5, 1.0), repeat=len(tables))
+    found = []
+    for weights in [*one, *(weights for weights in every if sum(weights) > 1 and max(weights) == 1)]:
+        table = together(tables, conditions, weights)
+        c = best_c(table, sets, 30)
+        total, reached, _ = evaluate(table, sets, c)
+        found.append((total / sum(weights), weights, c, reached))
+    least, weights, c, reached = min(found, key=lambda option: option[0])
+    of = {"of": [[*k, str(Fraction(w))] for k, w in zip(conditions, weights, strict=True) if w]}
+    if least < -SLACK:
+        yield node("leaf", c) | of
+        return
+    if all(len(s) == 1 for s in sets):
+        yield {"node": "exact", "of": [[*conditions[hardest([ids[s[0]] for s in sets])], "1"]]}
+        return
+    kept = [[t for t, x in zip(s, most, strict=True) if x > -SLACK] for s, most in zip(sets, reached, strict=True)]
+    if kept != sets:
+        yield node("filter", c) | of
+        yield from searched_together(tables, conditions, kept, ids, hardest)
+        return
+    i = max(range(len(sets)), key=lambda k: len(sets[k]))
+    middle = len(sets[i]) // 2
+    yield {"node": "split", "slot": i, "tokens": [ids[k] for k in sets[i][:middle]]}
+    for half in (sets[i][:middle], sets[i][middle:]):
+        yield from searched_together(tables, conditions, [*sets[:i], half, *sets[i + 1 :]], ids, hardest)
+
+
 def sections(question: Question, length: int, bound: Fraction, tree: Any = searched) -> Iterator[Line]:
     """The lines of one length."""
-    whole = question.with_slots(length).prompt(length)
-    owned = whole.tokens[whole.reader] is None
-    for token in sorted(question.vocabulary) if owned else [None]:
-        tokens = tuple(token if p == whole.reader and owned else t for p, t in enumerate(whole.tokens))
-        prompt = Prompt(tokens, whole.reader)
-        reading = reading_line(question, bound, prompt)
-        yield {"section": length, "bound": str(bound), **reading} | ({"reader_token": token} if owned else {})
-        tables = floats(question, prompt, bound, reading)
-        sets = [list(range(len(question.vocabulary))) for _ in prompt.slots]
-        yield from tree(tables, sets, list(question.vocabulary))
+    templates = range(len(question.templates))
+    wholes = [question.with_template(k).with_slots(length).prompt(length) for k in templates]
+    owned = wholes[0].tokens[wholes[0].reader] is None
+    at = wholes[0].slots.index(wholes[0].reader) if owned else 0
+    tokens = sorted(question.vocabulary) if owned else [None]
+    for token, choice in itertools.product(tokens, itertools.product(question.toward, repeat=len(templates))):
+        prompts = []
+        for whole in wholes:
+            held = tuple(token if owned and p == whole.slots[at] else t for p, t in enumerate(whole.tokens))
+            prompts.append(Prompt(held, whole.reader))
+        conditions = [(k, row) for k in templates for row in question.against]
+        alone = [question.alone(k, choice[k], row).with_slots(length) for k, row in conditions]
+        readings = [reading_line(one, bound, prompts[k]) for one, (k, _) in zip(alone, conditions, strict=True)]
+        parts = zip(alone, conditions, readings, strict=True)
+        tables = [floats(one, prompts[k], bound, reading) for one, (k, _), reading in parts]
+        sets = [list(range(len(question.vocabulary))) for _ in prompts[0].slots]
+        line = {"section": length, "bound": str(bound)} | ({"reader_token": token} if owned else {})
+        if not question.several:
+            yield line | readings[0]
+            yield from tree(tables[0], sets, list(question.vocabulary))
+            continue
+        points = {
+            k: reading["tangent"] for reading, (k, _) in zip(readings, conditions, strict=True) if "tangent" in reading
+        }
+        blank = ["0"] * (question.layer.width + 1)
+        line |= {"tangent": [x for k in templates for x in points.get(k, blank)]} if points else {}
+        yield line | ({"toward": list(choice)} if len(question.toward) > 1 else {})
+
+        def hardest(
+            assignment: list[int], prompts: Any = prompts, alone: Any = alone, conditions: Any = conditions
+        ) -> int:
+            """The condition with the least gain."""
+            gains = []
+            for one, (k, _) in zip(alone, conditions, strict=True):
+                gains.append(float(ExactGain(one).gain(prompts[k].filled(assignment), prompts[k].reader, 128)))
+            return int(np.argmin(gains))
+
+        yield from searched_together(tables, conditions, sets, list(question.vocabulary), hardest)
 
 
 # Certificates ------------------------------------------------------------------------------------------------------
 
 
 def all_gains(question: Question, length: int) -> dict[tuple[int, ...], tuple[Fraction, Fraction]]:
-    """Rational bounds of every assignment's gain, from balls of the package's own evaluation."""
-    prompt, gain = question.with_slots(length).prompt(length), ExactGain(question)
-    return {
-        t: gain.bounds(prompt.filled(t), prompt.reader) for t in itertools.product(question.vocabulary, repeat=length)
-    }
+    """Rational bounds of every assignment's gain, from balls of the package's own evaluation of each lead."""
+    every = list(itertools.product(question.vocabulary, repeat=length))
+    each = []
+    for k in range(len(question.templates)):
+        best = []
+        for toward in question.toward:
+            leads = []
+            for against in question.against:
+                one = question.alone(k, toward, against).with_slots(length)
+                prompt, gain = one.prompt(length), ExactGain(one)
+                leads.append({t: gain.bounds(prompt.filled(t), prompt.reader) for t in every})
+            best.append(ends_of(min, leads))
+        each.append(ends_of(max, best))
+    return ends_of(min, each)
+
+
+Ends = dict[tuple[int, ...], tuple[Fraction, Fraction]]
+
+
+def ends_of(choose: Any, each: list[Ends]) -> Ends:
+    """The least or the largest of several gains, for every assignment."""
+    return {t: (choose(e[t][0] for e in each), choose(e[t][1] for e in each)) for t in each[0]}
 
 
 def stored(layer: Layer, directory: Path, rows: Any) -> Layer:

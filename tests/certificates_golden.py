@@ -9,6 +9,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from tests.certificate_writer import (
     stored,
 )
 from tokendemo_formal.attention import Layer, Learned, Norm
-from tokendemo_formal.override.question import Question, Readout
+from tokendemo_formal.override.question import Contest, Question, Readout, Template
 
+Rows = tuple[int, ...]
 HOME = Path(__file__).parent / "certificates"
 MODEL = HOME / "model"
 
@@ -54,6 +56,18 @@ def question(saved: Layer, threshold: Fraction, *, final_norm: bool = False, rea
     return Question(saved, readout, (0, 1), after, "last", 2, (0, 2, 3, 4))
 
 
+def universal(saved: Layer, threshold: Fraction, *, final_norm: bool = False) -> Question:
+    """The same tokens in three templates."""
+    asked = question(saved, threshold, final_norm=final_norm)
+    return replace(asked, also=(Template((5,), (2, 1), "last"), Template((3, 3), (1, 5), -1)))
+
+
+def contest(saved: Layer, threshold: Fraction, toward: Rows, against: Rows, *, final_norm: bool = False) -> Question:
+    assert saved.unembedding is not None
+    rows = Contest(saved.unembedding, None, toward, against)
+    return replace(question(saved, threshold, final_norm=final_norm), contest=rows)
+
+
 def ends(asked: Question, length: int) -> tuple[tuple[int, ...], Fraction, Fraction, Fraction]:
     """The best assignment, bounds of its gain, and a little more than the largest gain."""
     gains = all_gains(asked, length)
@@ -74,7 +88,23 @@ def valid(saved: Layer) -> dict[str, list[Line]]:
     owned = question(saved, Fraction(0), reader="slot")
     owned_best, owned_low, _, owned_most = ends(owned, 2)
     far = question(saved, normed_most, final_norm=True)
+    every = universal(saved, Fraction(0))
+    all_best, all_low, _, all_most = ends(every, 2)
+    never = universal(saved, all_most)
+    once = universal(saved, (all_low + ends(every, 1)[2]) / 2)
+    far_all = universal(saved, Fraction(1), final_norm=True)
+    far_best, far_low, _, far_most = ends(far_all, 2)
+    argmax = contest(saved, Fraction(0), (0,), (1, 2))
+    first, first_low, _, first_most = ends(argmax, 2)
+    either = contest(saved, Fraction(0), (0, 2), (1,), final_norm=True)
+    either_best, either_low, _, either_most = ends(either, 2)
+    both = replace(contest(saved, Fraction(0), (0, 2), (1,)), also=universal(saved, Fraction(0)).also[:1])
+    none = contest(saved, ends(both, 1)[3], (0, 2), (1,))
+    none = replace(none, also=both.also)
     return {
+        "argmax_optimum": certificate(argmax, "optimum", [2], first, first_low, first_most),
+        "either_of_two_optimum": certificate(either, "optimum", [2], either_best, either_low, either_most),
+        "either_of_two_in_two_templates": certificate(none, "no-override", [1]),
         "override": certificate(below, "override", [], best, start, stop),
         "no_override": certificate(above, "no-override", [0, 1, 2]),
         "no_override_by_trying_all": certificate(above, "no-override", [2], tree=singletons),
@@ -83,6 +113,11 @@ def valid(saved: Layer) -> dict[str, list[Line]]:
         "optimum": certificate(zero, "optimum", [2], best, low, most),
         "final_norm_optimum": certificate(normed, "optimum", [2], normed_best, normed_low, normed_most),
         "final_norm_no_override": certificate(far, "no-override", [2]),
+        "universal_no_override": certificate(never, "no-override", [1, 2]),
+        "universal_minimum": certificate(
+            once, "minimum", [0, 1], all_best, all_low - once.readout.threshold, all_most - once.readout.threshold
+        ),
+        "universal_final_norm_optimum": certificate(far_all, "optimum", [2], far_best, far_low, far_most),
         "reader_in_slot_optimum": certificate(owned, "optimum", [2], owned_best, owned_low, owned_most),
     }
 
@@ -104,6 +139,17 @@ def invalid(good: dict[str, list[Line]]) -> dict[str, bytes]:
     every, owned = good["no_override_by_trying_all"], good["reader_in_slot_optimum"]
     split, exact = place(every, "split"), place(every, "exact")
     leaf = place(whole, "leaf")
+    never = good["universal_no_override"]
+    combined = next(i for i, line in enumerate(never) if len(line.get("of", [])) > 1)
+
+    argmax, either = good["argmax_optimum"], good["either_of_two_optimum"]
+    second = next(i for i, line in enumerate(either) if i > 2 and "section" in line)
+
+    def single(lines: list[Line], against: int = 1) -> list[Line]:
+        """A leaf of a condition that is easy to satisfy, in place of the whole tree."""
+        line = next(line for line in lines[3:] if line["node"] in ("leaf", "filter"))
+        return [line | {"node": "leaf", "of": [[0, against, "1"]], "c": ["0", "0"]}]
+
     other = seal(whole, MODEL).splitlines(keepends=True)
     header = json.loads(other[0])
     files = dict.fromkeys(header["files"], "0" * 64)
@@ -146,6 +192,18 @@ def invalid(good: dict[str, list[Line]]) -> dict[str, bytes]:
         "file_missing": encode(header | {"files": header["files"] | {"a.safetensors": "0" * 64}})
         + b"\n"
         + b"".join(other[1:]),
+        "of_other_weights": edited(
+            never, lambda x: x[combined].update(of=[[k, row, "1000" if k else w] for k, row, w in x[combined]["of"]])
+        ),
+        "of_an_easier_template": edited(never, lambda x: x[2:] and x.__setitem__(slice(3, None), single(x))),
+        "universal_threshold_lower": edited(never, lambda x: x[1].update(threshold="0")),
+        "universal_tangent_too_long": edited(
+            good["universal_final_norm_optimum"], lambda x: x[2].update(tangent=["1"] * 15)
+        ),
+        "argmax_against_fewer": edited(argmax, lambda x: x[1].update(against=[2, 3])),
+        "argmax_of_an_easier_row": edited(argmax, lambda x: x.__setitem__(slice(3, None), single(argmax, 1))),
+        "toward_missing_a_choice": edited(either, lambda x: x.__delitem__(slice(second, None))),
+        "toward_swapped": edited(either, lambda x: x[second].update(toward=[0])),
         "tangent_too_long": edited(good["final_norm_optimum"], lambda x: x[2].update(tangent=["1"] * 5)),
     }
 
@@ -168,7 +226,31 @@ def malformed(good: dict[str, list[Line]]) -> dict[str, bytes]:
     def described(part: str, **changed: object) -> bytes:
         return edited(whole, lambda x: x[1][part].update(changed))
 
+    universal = good["universal_no_override"]
+    at = next(i for i, line in enumerate(universal) if len(line.get("of", [])) > 1)
+
+    def of(change: Callable[[list[list[object]]], object]) -> bytes:
+        return edited(universal, lambda x: change(x[at]["of"]))
+
     return {
+        "toward_empty": edited(good["argmax_optimum"], lambda x: x[1].update(toward=[])),
+        "against_overlapping": edited(good["argmax_optimum"], lambda x: x[1].update(against=[1, 2, 2, 3])),
+        "against_beyond": edited(good["argmax_optimum"], lambda x: x[1].update(against=[1, 4])),
+        "toward_of_a_section_without_choice": edited(good["argmax_optimum"], lambda x: x[2].update(toward=[0])),
+        "of_missing": edited(universal, lambda x: x[at].pop("of")),
+        "of_empty": edited(universal, lambda x: x[at].update(of=[], c=[])),
+        "of_a_template_beyond": of(lambda x: x[0].__setitem__(0, 3)),
+        "of_a_row_beyond": of(lambda x: x[0].__setitem__(1, 2)),
+        "of_one_twice": of(lambda x: x.append(x[0])),
+        "of_no_weight": of(lambda x: x[0].pop()),
+        "of_weight_zero": of(lambda x: x[0].__setitem__(2, "0")),
+        "of_weight_below_zero": of(lambda x: x[0].__setitem__(2, "-1")),
+        "of_where_there_is_one": edited(whole, lambda x: x[-1].update(of=[[0, 1, "1"]])),
+        "c_of_one_template": edited(universal, lambda x: x[at].update(c=x[at]["c"][:2])),
+        "exact_of_several": edited(universal, lambda x: x.__setitem__(slice(3, None), [several(x[at])])),
+        "reading_of_several": edited(universal, lambda x: x[2].update(reading="plain")),
+        "also_is_no_list": edited(universal, lambda x: x[1].update(also={})),
+        "also_without_a_reader": edited(universal, lambda x: x[1]["also"][0].pop("reader")),
         "empty": b"",
         "blank_line": text + b"\n",
         "header_only": first,
@@ -228,6 +310,10 @@ def malformed(good: dict[str, list[Line]]) -> dict[str, bytes]:
         "tensor_ordered_wrongly": described("tensors", wq="wq;order=0,1"),
         "tensor_sliced_wrongly": described("tensors", wq="wq;slice=0,1,9"),
     }
+
+
+def several(line: Line) -> Line:
+    return {"node": "exact", "of": line["of"]}
 
 
 def write(home: Path = HOME) -> None:

@@ -307,6 +307,12 @@ class TestErrors:
             ({"unembedding": zeros(11, 6), "unembedding_bias": zeros(9)}, "unembedding_bias"),
             ({"temperature": 0.0}, "temperature"),
             ({"temperature": math.nan}, "temperature"),
+            ({"temperature": math.inf}, "temperature"),
+            ({"positions": "rotary"}, "positions: expected Learned or Sinusoidal or Rotary or Alibi or None"),
+            ({"pre_norm": "layer"}, "pre_norm: expected Norm or None"),
+            ({"scale_squared": 0.25}, "scale_squared: expected Fraction or int or None, found 0.25"),
+            ({"bo": [0.0] * 6}, "bo: expected a NumPy array of float64, .* found list"),
+            ({"bo": np.zeros(6, dtype=np.longdouble)}, "bo: expected a NumPy array of float64, .* found"),
             ({"scale_squared": Fraction(-1)}, "scale_squared"),
         ],
     )

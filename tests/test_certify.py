@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -18,8 +20,10 @@ from tokendemo_formal.certificates.writer import write_certificate
 from tokendemo_formal.cli import main
 from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.models import load_model, save
+from tokendemo_formal.numbers.balls import endpoints
 from tokendemo_formal.override import multipliers
 from tokendemo_formal.override.answer import Answer
+from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.question import Ask, Question
 from tokendemo_formal.override.solve import solve
 from tokendemo_formal.scenario import read_scenario
@@ -145,6 +149,24 @@ def test_a_changed_witness_is_refused(tmp_path: Path) -> None:
         assert forged(path, forge).kind == "invalid"
 
 
+@pytest.mark.parametrize("exponent", [40, 300, 900])
+def test_a_witness_beside_the_threshold(exponent: int, tmp_path: Path) -> None:
+    """The checker's balls are not the writer's: the bounds of the witness's gain leave room for both."""
+    question = stored(random_question(np.random.default_rng(8), 2, 4, 1), tmp_path)
+    gain, prompt = ExactGain(question), question.prompt(1)
+    best = max((gain.gain(prompt.filled((t,)), prompt.reader, 4096) for t in question.vocabulary), key=float)
+    threshold = endpoints(best)[0] - Fraction(1, 2**exponent)
+    threshold = Fraction(round(threshold * 2**1000), 2**1000)
+    asked = replace(question, readout=replace(question.readout, threshold=threshold))
+    answer, path = certify(asked, "exists", tmp_path)
+    assert answer.verdict == "override"
+    assert answer.margin is not None
+    assert answer.margin.high < Fraction(2, 2**exponent)
+    header = json.loads(path.read_text().splitlines()[0])
+    assert 0 < Fraction(header["low"]) < answer.margin.low <= answer.margin.high < Fraction(header["high"])
+    assert check(path, tmp_path).kind == "valid"
+
+
 def test_other_weights_are_noticed(tmp_path: Path) -> None:
     question = stored(near_best(random_question(np.random.default_rng(1), 2, 5, 2), 2, 0.1), tmp_path)
     _, path = certify(question, "exists", tmp_path)
@@ -182,6 +204,63 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path.write_text(path.read_text().replace('"minimum"', '"no-override"'))
     assert main(["check", str(path)]) == 2
     assert main(["check", str(tmp_path / "none")]) == 2
+
+
+@pytest.fixture(scope="module")
+def guard_proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificate of the demonstration's answer: lengths 0 to 5 refused, a witness of 6."""
+    path = tmp_path_factory.mktemp("guard") / "proof.jsonl"
+    scenario = load_model("bundled:guard").directory / "demo.toml"
+    done = run("solve", str(scenario), "--certificate", str(path))
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    command = [sys.executable, "-W", "error", "-m", "tokendemo_formal", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+
+
+def flipped(line: Node) -> Node:
+    return {**line, "c": [c[1:] if c[0] == "-" else f"-{c}" for c in line["c"]]}
+
+
+FORGERIES: dict[str, tuple[int, str]] = {
+    "nothing": (0, "valid: 8 nodes"),
+    "a dropped child": (1, "invalid: line 16: "),
+    "a changed witness token": (1, "invalid: line 2: witness"),
+    "the first filter flipped": (1, "invalid: line 16: leaf: its bound"),
+    "the leaf of 4 tokens flipped": (1, "invalid: line 12: leaf: its bound"),
+    "a length less": (2, "malformed: line 1: lengths"),
+    "a later version": (3, "unsupported: line 1: version 2"),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_the_guards_certificate_and_forgeries_in_fresh_processes(
+    forgery: str, guard_proof: Path, tmp_path: Path
+) -> None:
+    lines: list[Node] = [json.loads(line) for line in guard_proof.read_text().splitlines()]
+    assert [line["node"] for line in lines[-2:]] == ["filter", "leaf"]
+    if forgery == "a dropped child":
+        lines.pop()
+    elif forgery == "a changed witness token":
+        lines[0]["witness"][0] = lines[0]["witness"][1]
+    elif forgery == "the first filter flipped":  # without it the leaf below does not hold
+        lines[-3] = flipped(lines[-3])
+    elif forgery == "the leaf of 4 tokens flipped":  # the last leaf's sets are single tokens: any c will do there
+        lines[-5] = flipped(lines[-5])
+    elif forgery == "a length less":
+        lines[0]["lengths"].pop()
+    elif forgery == "a later version":
+        lines[0]["version"] = 2
+    path = tmp_path / "forged.jsonl"
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    code, begin = FORGERIES[forgery]
+    done = run("check", str(path))
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout.startswith(begin), done.stdout
 
 
 @pytest.mark.slow

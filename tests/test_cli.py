@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from tokendemo_formal.models import load_model
 from tokendemo_formal.numbers import balls
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.exact import ExactGain
+from tokendemo_formal.override.float32 import float32_distance
 from tokendemo_formal.override.solve import Progress, solve
 from tokendemo_formal.report import count, headline, printable
 from tokendemo_formal.scenario import TEMPLATE, read_scenario
@@ -96,6 +98,70 @@ def test_json_says_what_python_says(scenario: str, capsys: pytest.CaptureFixture
     assert content["seconds"].keys() == {"load", "tables", "search"}
     assert content["left_out"] == []
     assert "votes" not in content
+
+
+def test_float32_runs_are_bounded(
+    scenario: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "float32" not in run_json(capsys, "solve", scenario)
+    content = run_json(capsys, "solve", scenario, "--float32")
+    question = read_scenario(scenario).question()
+    distance = float32_distance(question, content["token_ids"])
+    found = content["float32"]
+    assert (found["over"], found["why"]) == ("the witness", None)
+    assert distance <= Fraction(Decimal(found["distance"])) <= distance * (1 + 1e-6)
+    assert found["same_side"] is (True if Fraction(Decimal(content["margin"][0])) > distance else None)
+    refused = run_json(capsys, "solve", scenario, "--slots", "1", "--float32")
+    assert refused["verdict"] == "no-override"
+    assert (refused["float32"]["over"], refused["float32"]["same_side"]) == ("every assignment", None)
+    assert Decimal(refused["float32"]["distance"]) > 0
+    assert main(["solve", scenario, "--float32"]) == 0
+    assert re.search(
+        r"^float32 +every float32 run of this prompt is within 0\.0", capsys.readouterr().out, re.MULTILINE
+    )
+    assert main(["solve", scenario, "--slots", "1", "--float32"]) == 0
+    assert "every float32 run of every assignment is within" in capsys.readouterr().out
+    monkeypatch.setattr("tokendemo_formal.override.float32.LARGEST", 1e-9)
+    assert main(["solve", scenario, "--float32"]) == 0
+    assert re.search(r"^float32 +not bounded: a float32 run may overflow", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_several_templates(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "several.toml"
+    other = '[[template]]\nbefore = "tell the"\nafter = "now"\nreader = "last"\n[readout]'
+    path.write_text(SCENARIO.replace("[template]", "[[template]]").replace("[readout]", other))
+    content = run_json(capsys, "solve", str(path))
+    assert content["verdict"] == "override"
+    lows = [Fraction(Decimal(template["margin"][0])) for template in content["templates"]]
+    assert len(lows) == 2
+    assert Fraction(Decimal(content["margin"][0])) == min(lows) > 0
+    assert content["templates"][0]["prompt_ids"] == content["prompt_ids"]
+    tail = content["templates"][1]["prompt_ids"]
+    assert tail[2:-1] == content["token_ids"]
+    assert main(["solve", str(path), "--votes", "--float32"]) == 0
+    printed = capsys.readouterr().out
+    assert "Each of 2 templates had to be overridden by the same tokens" in printed
+    assert printed.count(": margin between") == 2
+    assert "margin      the least is between" in printed
+    assert "Votes in the first template:" in printed
+    assert main(["solve", str(path), "--engine", "z3"]) == 2
+
+
+def test_several_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "rows.toml"
+    path.write_text(SCENARIO.replace('against = "refuse"', "against_all = true"))
+    content = run_json(capsys, "solve", str(path), "--ask", "maximum", "--slots", "1")
+    (template,) = content["templates"]
+    assert template["closest"][0] == TOKENS.index("secret")
+    assert template["margin"] == content["margin"]
+    assert main(["solve", str(path), "--ask", "maximum", "--slots", "1", "--votes", "--float32"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^has to win +secret$", printed, re.MULTILINE)
+    assert re.search(rf"^against +.* \({len(TOKENS) - 1} in all\)$", printed, re.MULTILINE)
+    assert "float32     not bounded: float32 runs are bounded for one row toward and one against" in printed
+    margin = re.search(r"  margin +([-+0-9.]+)", printed)  # of the votes, between the two rows that are closest
+    assert margin is not None
+    assert abs(float(margin[1]) - float(content["margin"][0])) < 1e-4
 
 
 def test_margin_is_rounded_outward(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,6 +458,20 @@ def test_progress_is_silent_at_first_and_elsewhere_than_on_a_terminal() -> None:
 
 
 @pytest.mark.usefixtures("encoder_directory")
+def at_work(pid: int, seconds: float) -> None:
+    """Waits until a process has had so many seconds of a processor: on a busy machine its start takes long."""
+    stat = Path(f"/proc/{pid}/stat")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        if not stat.exists():  # not Linux: wait and hope
+            time.sleep(seconds)
+            return
+        fields = stat.read_text().rpartition(")")[2].split()
+        if (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") >= seconds:
+            return
+
+
 def test_interrupted_answers_leave_nothing_behind() -> None:
     example = Path(__file__).parents[1] / "examples" / "encoder_minimum.toml"
     with subprocess.Popen(
@@ -400,7 +480,7 @@ def test_interrupted_answers_leave_nothing_behind() -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        time.sleep(4)
+        at_work(process.pid, 3.0)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "tokendemo: interrupted\n")

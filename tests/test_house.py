@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shlex
 import shutil
@@ -36,13 +37,29 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("workplace")
 def test_commands_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [shlex.split(line)[1:] for block in blocks("sh") for line in block.splitlines() if line[:5] == "token"]
-    assert {command[0] for command in commands} == {"new", "inspect", "solve", "check"}
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("tokendemo ")]
+    commands = [shlex.split(line, comments=True)[1:] for line in lines]
+    assert {command[0] for command in commands} == {
+        *("new", "inspect", "solve", "check"),
+        *("prove", "explain", "export", "mutants", "replay"),
+    }
     for command in commands:
+        if command == ["prove"]:
+            continue  # tests/test_theorems.py proves them all
         assert main(command) == 0, command
         captured = capsys.readouterr()
         assert captured.out
         assert captured.err == ""
+
+
+def test_what_has_to_be_trusted_is_where_the_page_says() -> None:
+    text = (ROOT / "TRUST.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`([\w/]+(?:\.py|\.md|/))`", text)
+    assert len(paths) > 15
+    for path in paths:
+        assert (ROOT / path).exists() or path == "proofs/", path
+    for module in re.findall(r"python -m (benchmarks\.\w+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
 @pytest.mark.usefixtures("workplace")
@@ -89,6 +106,30 @@ def test_examples_are_scenarios(path: Path) -> None:
         scenario.question()
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_lessons_run(path: Path) -> None:
+    """As scripts; what they claim on the way, they assert."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout
+    assert done.stderr == ""
+    assert "assert " in path.read_text(encoding="utf-8")
+    assert f"(examples/{path.name})" in README
+
+
+def test_the_page_of_questions_is_what_its_command_writes() -> None:
+    from benchmarks import questions
+
+    page = questions.PAGE.read_text(encoding="utf-8")
+    assert page.startswith(questions.HEAD)
+    assert re.findall(r"^## (.*)", page, re.MULTILINE) == [path.name for path in questions.examples()]
+    for path in questions.examples():  # the headline; another witness may be as short
+        headline = questions.section(path).partition("\n\ntokens")[0]
+        assert headline in page
+
+
 # Metadata ----------------------------------------------------------------------------------------------------------
 
 
@@ -113,7 +154,7 @@ def test_ci_runs_what_everyone_runs() -> None:
 
 # Imports -----------------------------------------------------------------------------------------------------------
 
-HEAVY = {"flint", "numpy", "safetensors", "sympy", "tokenizers", "torch", "z3"}
+HEAVY = {"cvc5", "flint", "numpy", "safetensors", "sympy", "tokenizers", "torch", "z3"}
 
 
 def loaded(program: str) -> set[str]:
@@ -127,6 +168,12 @@ def loaded(program: str) -> set[str]:
 def test_import_and_help_load_nothing_heavy() -> None:
     program = "import tokendemo_formal\nfrom tokendemo_formal.cli import parser\nparser().format_help()"
     assert loaded(program) == set()
+
+
+def test_theorems_are_registered_without_a_solver() -> None:
+    program = "from tokendemo_formal.theorems import catalogue\nassert catalogue()"
+    assert loaded(program) <= {"flint", "numpy"}
+    assert loaded("import tokendemo_formal.proving.library, tokendemo_formal.proving.report") <= {"flint", "numpy"}
 
 
 def test_an_answer_loads_no_solver_and_no_framework() -> None:

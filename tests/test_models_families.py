@@ -467,6 +467,8 @@ def test_options_of_llama(options: dict[str, Any], base: float, tmp_path: Path) 
         ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_scaling: rotary scaling 'llama3'"),
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rotary scaling 'linear'"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope_parameters: rotary scaling 'yarn'"),
+        ({"rope_scaling": {"rope_type": "default", "type": "linear", "factor": 2.0}}, "rotary scaling 'linear'"),
+        ({"rope_scaling": {"factor": 8.0}}, "rope_scaling: factor without a rope_type"),
         ({"rope_parameters": {"full": {"rope_theta": 1.0}}}, "differ from layer to layer"),
         ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
         ({"sliding_window": 4096}, "sliding_window 4096"),
@@ -569,7 +571,7 @@ def test_options_of_bert(prefix: str, old_names: bool, tmp_path: Path) -> None:
     ],
 )
 def test_what_bert_has_and_we_lack_is_refused_by_name(options: dict[str, Any], name: str, tmp_path: Path) -> None:
-    config = {"model_type": "bert", "num_attention_heads": 2, "hidden_size": 6, "num_hidden_layers": 2}
+    config = {"model_type": "bert", "num_attention_heads": 2, "hidden_size": 6, "num_hidden_layers": 1}
     config |= {"vocab_size": 7, "max_position_embeddings": 5} | options
     model = load_model(write(tmp_path / "model", config, {"x": np.zeros(1)}))
     with pytest.raises(UnsupportedError, match=name):

@@ -246,6 +246,12 @@ def test_no_damage_escapes_the_named_errors(directory: Path, data: st.DataObject
         (json.dumps(CONFIG | {"layer_norm_epsilon": -1}), "layer_norm_epsilon = -1; expected a positive number"),
         (json.dumps(CONFIG | {"layer_norm_epsilon": 0}), "layer_norm_epsilon = 0; expected a positive number"),
         (json.dumps(CONFIG | {"model_type": "mamba"}), "model_type 'mamba' is not supported; expected one of 'bert'"),
+        (json.dumps(CONFIG | {"model_type": ["gpt2"]}), r"model_type \['gpt2'\] is not supported"),
+        (
+            json.dumps(CONFIG | {"layer_norm_epsilon": 10**400}),
+            "layer_norm_epsilon = 1000.*; expected a pos",
+        ),
+        (json.dumps(CONFIG | {"n_layer": 10**9}), "1000000000 layers, but there are"),
         ("{}", "model_type None is not supported"),
     ],
 )

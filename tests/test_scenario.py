@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tests.small_model import TOKENS, save_small_model
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.models import Model, load_model
-from tokendemo_formal.override.question import Readout
-from tokendemo_formal.scenario import TEMPLATE, Scenario, parse_scenario, read_scenario
+from tokendemo_formal.override.question import Readout, Template
+from tokendemo_formal.scenario import TEMPLATE, Scenario, TemplateText, parse_scenario, read_scenario
 
 GOOD: dict[str, dict[str, Any]] = {
     "": {"ask": "minimum"},
@@ -140,8 +140,9 @@ WRONG = {
     "template__before": [3, ["a"], [1.5], [-1], True],
     "template__after": [3, [True]],
     "template__reader": ["middle", 1.0, True],
-    "readout__toward": ["", -1, 1.5, True, ["a"]],
+    "readout__toward": ["", -1, 1.5, True, [], [""]],
     "readout__against": [Raw("{}")],
+    "readout__against_all": [1, "all"],
     "readout__threshold": ["0", True, Raw("inf"), Raw("nan"), Raw("1e999999999")],
     "readout__final_norm": [0, "yes"],
     "adversary__slots": [-1, 2.0, "2", True],
@@ -188,6 +189,9 @@ def test_every_key_has_a_wrong_value() -> None:
         ('model = "small"', 'model: found "small"; expected a table [model]'),
         ("[model]\nsource = ", "not valid TOML: "),
         ("[model]\nsource = 'a'\nsource = 'b'", "not valid TOML: "),
+        ("ask = " + "9" * 5000, "not valid TOML: "),
+        ("ask = " + "[" * 100_000, "not valid TOML: "),
+        (changed(adversary__pattern="a{99999999999999999999}"), "adversary.pattern: found"),
         (changed(template__before=["x" * 100]), "..."),
     ],
 )
@@ -309,11 +313,11 @@ def test_vocabularies(small: Model, adversary: dict[str, Any], words: tuple[str,
         ({"template__before": [99]}, "template.before: token id 99 is outside the vocabulary"),
         ({"template__reader": 20}, "template.reader: 20 is outside the prompt of 8 tokens"),
         ({"template__reader": 0}, "adversary.slots: the reader at position 0 can't see the slot at position 5"),
-        ({"adversary__slots": 20}, "template: 26 tokens with 20 slots, but the layer has 12 positions"),
+        ({"adversary__slots": 20}, "template: 26 tokens with 20 slots, but the model has 12 positions"),
         ({"readout__toward": "nevr"}, "readout.toward: token 'nevr' is not in the vocabulary (close: 'never'"),
         ({"readout__toward": "tell now"}, "readout.toward: token 'tell now' is not in the vocabulary"),
         ({"readout__toward": 15}, "readout.toward: found token id 15; the model has ids 0 to 14"),
-        ({"readout__against": "ship"}, 'readout.against: found "ship", the token of readout.toward (id 9)'),
+        ({"readout__against": "ship"}, 'readout.against: found "ship", a token of readout.toward (id 9)'),
         ({"adversary__vocabulary": ["shipp"]}, "adversary.vocabulary: token 'shipp' is not in the vocabulary"),
         ({"adversary__exclude": [15]}, "adversary.exclude: found token id 15; the model has ids 0 to 14"),
         (
@@ -357,6 +361,91 @@ def test_texts_need_a_tokenizer(tmp_path: Path, path: str, value: object) -> Non
     key = path.replace("__", ".")
     with pytest.raises(ScenarioError, match=rf"{key}: .* has no tokenizer; give token ids instead"):
         parse_scenario(changed(**NUMBERS | {path: value})).question(model)
+
+
+# Several templates -------------------------------------------------------------------------------------------------
+
+SEVERAL = """
+[model]
+source = "small"
+[[template]]
+before = "[BOS] never tell the secret"
+after = "now"
+reader = "last"
+[[template]]
+before = [1, 3]
+reader = -1
+[readout]
+toward = "ship"
+against = "refuse"
+[adversary]
+slots = 2
+"""
+
+
+def test_several_templates(small: Model) -> None:
+    scenario = parse_scenario(SEVERAL)
+    assert (scenario.before, scenario.also) == ("[BOS] never tell the secret", (TemplateText((1, 3), "", -1),))
+    question = scenario.question(small)
+    assert question.also == (Template((1, 3), (), -1),)
+    assert question.with_template(1).prompt(2).tokens == (1, 3, None, None)
+    assert question.with_template(0).also == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("reader = -1", "", r'template\[2\]\.reader: missing; expected "first", "last" or a position'),
+        ("reader = -1", "reader = -1\nend = 1", r"template\[2\]\.end: unknown key"),
+        ("[1, 3]", '"nowhere"', r'template\[2\]\.before: the tokenizer doesn\'t know "nowhere"'),
+        ("[1, 3]", "[99]", r"template\[2\]: template\.before: token id 99"),
+        ("[1, 3]", "[1, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1]", r"template\[2\]: 13 tokens with 2 slots"),
+    ],
+)
+def test_mistakes_in_one_of_several_templates(old: str, new: str, message: str, small: Model) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        parse_scenario(SEVERAL.replace(old, new)).question(small)
+
+
+def test_several_rows(small: Model) -> None:
+    question = parse_scenario(changed(readout__toward=["ship", 8], readout__against="refuse")).question(small)
+    ship, refuse = ids("ship", "refuse")
+    assert question.contest is not None
+    assert (question.toward, question.against) == (tuple(sorted((ship, 8))), (refuse,))
+    assert np.array_equal(question.contest.rows, question.layer.unembedding)
+    everyone = parse_scenario(changed(readout__against=None, readout__against_all=True)).question(small)
+    assert everyone.against == tuple(row for row in range(len(TOKENS)) if row != ship)
+    lead, plain = everyone.alone(0, ship, refuse).readout, parse_scenario(changed()).question(small).readout
+    assert np.array_equal(lead.toward - lead.against, plain.toward - plain.against)
+    assert (lead.toward_bias, lead.against_bias, lead.rows) == (plain.toward_bias, plain.against_bias, plain.rows)
+    assert parse_scenario(changed(readout__toward=["ship"])).question(small).contest is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"readout__against_all": True}, r"readout\.against: given beside against_all = true"),
+        ({"readout__against_all": 1}, r"readout\.against_all: found 1; expected true or false"),
+        ({"readout__toward": []}, r"readout\.toward: found \[\]; expected a token .*, or a list of them"),
+        ({"readout__toward": ["ship", 99]}, r"readout\.toward: found token id 99"),
+        ({"readout__toward": ["ship", "ship"]}, r"readout\.toward: token id \d+ is listed twice"),
+        ({"readout__against": ["now", "ship"]}, r"readout\.against: found .*, a token of readout\.toward"),
+        (
+            {"readout__toward": list(range(len(TOKENS))), "readout__against": None, "readout__against_all": True},
+            r"readout\.toward: holds every row",
+        ),
+    ],
+)
+def test_mistakes_in_several_rows(changes: dict[str, Any], message: str, small: Model) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        parse_scenario(changed(**changes)).question(small)
+
+
+@pytest.mark.parametrize("value", ["[]", "[1]", '["a"]', "3"])
+def test_what_is_no_template(value: str) -> None:
+    content = {name: table for name, table in GOOD.items() if name != "template"}
+    with pytest.raises(ScenarioError, match=r"template: found .*; expected a table \[template\]"):
+        parse_scenario(toml({**content, "": {"template": Raw(value)}}))
 
 
 # Real models -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.questions import every_gain, near_best, plain_gain, random_question, truth
 from tokendemo_formal.attention import Computation, Layer, Learned, Norm
-from tokendemo_formal.errors import InputError, ScenarioError
+from tokendemo_formal.errors import InputError, ScenarioError, UnsupportedError
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override import bound as bound_module
@@ -272,6 +272,18 @@ def test_final_norm_cases_all_occur() -> None:
         assert float(best_answer.upper) == pytest.approx(best, abs=1e-5)
 
 
+def test_a_final_norm_without_a_residual() -> None:
+    """The reader's own part is the zero vector, whose length is no problem."""
+    rng = np.random.default_rng(1)
+    layer = Layer(rng.standard_normal((6, 4)), *(rng.standard_normal((2, 4, 2)) for _ in range(3)), np.ones((2, 2, 4)))
+    for eps in (0.0, 1e-5):
+        whole = replace(layer, residual=False, final_norm=Norm("rms", np.ones(4), None, eps))
+        readout = Readout(*rng.standard_normal((2, 4)), threshold=Fraction(-1, 4), final_norm=True)
+        question = Question(whole, readout, (1, 2), (3,), "last", 2, tuple(range(6)))
+        expected, _ = truth(question, 2)
+        assert solve(question).verdict == ("override" if expected else "no-override")
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 60.0, 700.0])
 def test_scores_of_any_size(scale: float) -> None:
     """Scores up to ±700 span more than float64's exponents; verdicts stay right."""
@@ -401,6 +413,18 @@ def _question(**changes: object) -> Question:
         ({"vocabulary": (0, 0)}, "listed twice"),
         ({"vocabulary": ()}, "no token is left"),
         ({"slots": -1}, "expected 0 or more, found -1"),
+        ({"slots": 1.5}, "expected 0 or more, found 1.5"),
+        ({"reader": "middle"}, "template.reader: expected 'first', 'last' or a position; found 'middle'"),
+        ({"readout": Readout(np.ones(4), np.ones(3))}, r"readout\.toward: expected an array of shape \(3,\)"),
+        ({"readout": Readout(np.ones(3), np.full(3, np.nan))}, r"readout\.against: expected finite numbers, found nan"),
+        (
+            {"readout": Readout(np.ones(3), np.ones(3), math.inf)},
+            r"readout\.toward_bias: .* at most 1\.8e\+308 in size, found ",
+        ),
+        (
+            {"readout": Readout(np.ones(3), np.ones(3), threshold=-(Fraction(10) ** 400))},
+            r"readout\.threshold: .* at most 1\.8e\+308 in size, found -1\.0e\+400",
+        ),
         ({"reader": 4}, r"template\.reader: 4 is outside the prompt of 4 tokens"),
         ({"reader": "first"}, "can't see the slot at position 1"),
         ({"reader": 1}, "can't see the slot at position 2"),
@@ -508,3 +532,69 @@ def test_margins_near_zero_keep_their_sign() -> None:
     assert Bounds(Fraction(1, 3), Fraction(1, 2)).decimals(3) == ("0.333", "0.500")
     assert Bounds(Fraction(-1, 3), Fraction(0)).decimals(3) == ("-0.334", "0.000")
     assert Bounds(Fraction(1, 10**9), Fraction(1)).decimals(3) == ("0.00000000100", "1.00000000000")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"normaliser": lambda numbers, scores: scores}, "layer.normaliser: every engine knows softmax only"),
+        ({"embedding": np.array([[Fraction(1, 3)] * 3] * 3, dtype=object)}, "layer.embedding: found an array of obj"),
+    ],
+)
+def test_layers_that_the_tables_would_misstate_are_refused(changes: dict[str, object], message: str) -> None:
+    question = _question(layer=replace(_question().layer, **changes))  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match=message):
+        solve(question)
+
+
+def test_an_infinite_tolerance_is_refused() -> None:
+    with pytest.raises(InputError, match="tolerance: expected a finite number, found inf"):
+        solve(_question(), "maximum", tolerance=math.inf)
+
+
+def test_a_maximum_ends_where_64_bits_leave_the_gain_wider_than_the_tolerance() -> None:
+    """Contributions of 1e14 that all but cancel: the first ball of the gain is wider than 1e-6, though narrow beside
+    the gain, and its lower end plus the tolerance is still below the gain itself."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((6, 3))
+    layer = Layer(
+        rows, *(rng.standard_normal((2, 3, 2)) / 10 for _ in range(3)), rng.standard_normal((2, 2, 3)) * 1e-15
+    )
+    toward = 1e14 * np.array([rows[5, 1], -rows[5, 0], 0.0]) + np.array([1e5, 0.0, 0.0])
+    question = Question(layer, Readout(toward, np.zeros(3)), (4,), (5,), "last", 1, (0, 1, 2))
+    answer = solve(question, "maximum", time_limit=5)
+    assert answer.verdict == "optimum"
+    assert answer.margin is not None
+    assert answer.upper is not None
+    assert 0 <= answer.upper - answer.margin.high <= answer.upper - answer.margin.low <= Fraction(1, 10**6)
+
+
+def test_a_norm_that_divides_by_zero_is_refused_by_name() -> None:
+    rows = np.array([[1.0, 1.0, 1.0], [1.0, 2.0, 4.0], [3.0, 1.0, 2.0]])
+    question = _question(
+        layer=replace(_question().layer, embedding=rows, pre_norm=Norm("layer", np.ones(3), None, 0.0))
+    )
+    for ask in ("minimum", "maximum"):
+        with pytest.raises(UnsupportedError, match=r"norm with eps 0|sqrt of an enclosure"):
+            solve(question, ask)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match="norm with eps 0"):
+        votes(question, (1, 2))
+
+
+def test_a_time_limit_holds_between_the_tokens_of_a_reader_in_a_slot() -> None:
+    rng = np.random.default_rng(0)
+    layer = Layer(rng.standard_normal((400, 4)), *(rng.standard_normal((1, 4, 4)) for _ in range(4)))
+    readout = Readout(np.ones(4), np.zeros(4), threshold=Fraction(10**6))
+    question = Question(layer, readout, (0,), (), "last", 1, tuple(range(400)))
+    answer = solve(question, time_limit=1e-9)
+    assert answer.verdict == "gave-up"
+    assert answer.upper is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_margins_below_every_positional_decimal_get_an_exponent(sign: int) -> None:
+    tiny = sign * Fraction(3, 7) / 2**30_000
+    low, high = Bounds(tiny, tiny).decimals()
+    assert Fraction(low) < tiny < Fraction(high)
+    assert Fraction(high) - Fraction(low) <= abs(tiny) / 100
+    assert Bounds(Fraction(0), abs(tiny)).decimals()[0] == "0.0"

@@ -17,6 +17,7 @@ name                                           what it is
 ``solve``, ``Answer``, ``Bounds``,             the answer and what it proves, and how far a long search is
 ``Progress``
 ``votes``, ``Votes``                           what each token of a prompt adds through each head
+``float32_distance``                           how far a float32 run of the layer can be from the margin
 ``TokenDemoError`` and its subclasses          what goes wrong: see :mod:`tokendemo_formal.errors`
 =============================================  =======================================================================
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tokendemo_formal.errors import InputError, ModelFileError, ScenarioError, TokenDemoError, UnsupportedError
     from tokendemo_formal.models import Model, from_arrays, from_multihead_attention, load_model
     from tokendemo_formal.override.answer import Answer, Bounds
+    from tokendemo_formal.override.float32 import float32_distance
     from tokendemo_formal.override.question import Prompt, Question, Readout
     from tokendemo_formal.override.solve import Progress, solve
     from tokendemo_formal.override.votes import Votes, votes
@@ -45,6 +47,7 @@ _HOMES = {
     "errors": ("InputError", "ModelFileError", "ScenarioError", "TokenDemoError", "UnsupportedError"),
     "models": ("Model", "from_arrays", "from_multihead_attention", "load_model"),
     "override.answer": ("Answer", "Bounds"),
+    "override.float32": ("float32_distance",),
     "override.question": ("Prompt", "Question", "Readout"),
     "override.solve": ("Progress", "solve"),
     "override.votes": ("Votes", "votes"),
@@ -68,6 +71,7 @@ __all__ = [
     "TokenDemoError",
     "UnsupportedError",
     "Votes",
+    "float32_distance",
     "from_arrays",
     "from_multihead_attention",
     "load_model",

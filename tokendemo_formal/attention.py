@@ -57,8 +57,8 @@ class Norm:
     def __post_init__(self) -> None:
         if self.kind not in ("layer", "rms"):
             raise InputError(f"norm: expected the kind 'layer' or 'rms', found {self.kind!r}")
-        if not self.eps >= 0:
-            raise InputError(f"norm: expected eps of at least 0, found {self.eps}")
+        if not 0 <= self.eps < np.inf:
+            raise InputError(f"norm: expected a finite eps of at least 0, found {self.eps}")
 
     @property
     def centred(self) -> bool:
@@ -78,6 +78,9 @@ class Sinusoidal:
 
     base: float = 10000.0
 
+    def __post_init__(self) -> None:
+        _expect_base("sinusoidal", self.base)
+
 
 @dataclass(frozen=True)
 class Rotary:
@@ -96,6 +99,7 @@ class Rotary:
     def __post_init__(self) -> None:
         if self.pairing not in ("half", "adjacent"):
             raise InputError(f"rotary positions: expected the pairing 'half' or 'adjacent', found {self.pairing!r}")
+        _expect_base("rotary", self.base)
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,8 @@ class Layer:
         unembedding: (V, d) rows that logits are read with, and ``unembedding_bias`` (V,); None: the embedding, zero.
 
     Raises:
-        InputError: for shapes that don't fit together; the text names the array.
+        InputError: for shapes that don't fit together, and for what is no array of float64, float32, float16 or
+            objects; the text names the field.
     """
 
     embedding: Weights
@@ -179,6 +184,7 @@ class Layer:
     unembedding_bias: Weights | None = None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         if self.embedding.ndim != 2:
             raise InputError(f"embedding: expected (tokens, width), found shape {self.embedding.shape}")
         if self.wq.ndim != 3 or self.wk.ndim != 3 or self.wv.ndim != 3:
@@ -231,10 +237,43 @@ class Layer:
             _expect("unembedding", self.unembedding, (*self.unembedding.shape[:1], d))
             vocabulary = len(self.unembedding)
         _expect("unembedding_bias", self.unembedding_bias, (vocabulary,))
-        if not self.temperature > 0:
+        if not 0 < self.temperature < np.inf:
             raise InputError(f"temperature: expected a positive number, found {self.temperature}")
         if self.scale_squared is not None and self.scale_squared < 0:
             raise InputError(f"scale_squared: expected the square of a number, found {self.scale_squared}")
+
+    def _check_kinds(self) -> None:
+        """That each field is of its kind: a mistaken one would else count as absent, or be rounded."""
+        for name, kinds in (
+            ("positions", (Learned, Sinusoidal, Rotary, Alibi)),
+            *((name, (Norm,)) for name in NORMS),
+            ("scale_squared", (Fraction, int)),
+        ):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kinds):
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise InputError(f"{name}: expected {expected} or None, found {value!r}")
+        for name, array in self.arrays.items():
+            if not isinstance(array, np.ndarray) or array.dtype not in (np.float64, np.float32, np.float16, object):
+                found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+                raise InputError(
+                    f"{name}: expected a NumPy array of float64, float32, float16 or objects, found {found}; convert "
+                    "it with numpy.asarray(…, dtype=numpy.float64)"
+                )
+
+    @property
+    def arrays(self) -> dict[str, Weights]:
+        """All arrays by their names; those of norms and positions as ``pre_norm.gain``, ``positions.table``, …"""
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        for name in NORMS:
+            norm: Norm | None = getattr(self, name)
+            if norm is not None:
+                arrays |= {f"{name}.gain": norm.gain, f"{name}.bias": norm.bias}
+        if isinstance(self.positions, Learned):
+            arrays["positions.table"] = self.positions.table
+        if isinstance(self.positions, Alibi):
+            arrays["positions.slopes"] = self.positions.slopes
+        return {name: array for name, array in arrays.items() if array is not None}
 
     @property
     def heads(self) -> int:
@@ -269,6 +308,18 @@ class Layer:
     def sees(self, reader: int, position: int) -> bool:
         """Whether the reader position attends to the other."""
         return position <= reader or not self.causal
+
+
+NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
+ARRAYS = (
+    *("embedding", "wq", "wk", "wv", "wo", "bq", "bk", "bv", "bo"),
+    *("offset", "score_bias", "unembedding", "unembedding_bias"),
+)
+
+
+def _expect_base(kind: str, base: float) -> None:
+    if not 0 < base < np.inf:
+        raise InputError(f"{kind} positions: expected a positive base, found {base}")
 
 
 def _expect(name: str, array: Weights | None, shape: tuple[int, ...]) -> None:
@@ -320,11 +371,11 @@ def fold(numbers: Numbers, norm: Norm | None, weights: Array, bias: Array | None
     return Projection(weights, bias, norm)
 
 
-def project(numbers: Numbers, projection: Projection, x: Array) -> Array:
-    """(n, k): the projection of each row of (n, d)."""
+def project(numbers: Numbers, projection: Projection, x: Array, divisor: Array | None = None) -> Array:
+    """(n, k): the projection of each row of (n, d); ``divisor``: the norm's :func:`deviation` of x, if known."""
     y = numbers.matmul(x, projection.weights)
     if projection.norm is not None:
-        y = y / deviation(numbers, projection.norm, x)
+        y = y / (deviation(numbers, projection.norm, x) if divisor is None else divisor)
     return y if projection.bias is None else y + projection.bias.reshape(1, -1)
 
 
@@ -446,6 +497,11 @@ class Computation:
             raw = normalise(self.numbers, norm, raw)
         return raw
 
+    def divisor(self, inner: Array) -> Array | None:
+        """(n, 1): what the folded norm divides all projections of inner rows by; None without one."""
+        norms = self._input_norms
+        return deviation(self.numbers, norms[-1], inner) if norms else None
+
     def stream(self, raw: Array) -> Array:
         """(n, d): the residual stream that the layer adds to, from raw rows."""
         return normalise(self.numbers, self.layer.embedding_norm, raw)
@@ -456,9 +512,10 @@ class Computation:
         scale_squared = Fraction(1, layer.wq.shape[2]) if layer.scale_squared is None else layer.scale_squared
         factor = numbers.sqrt(numbers.constant(scale_squared)) / numbers.constant(layer.temperature)
         inner = self.inner(raw)
+        divisor = self.divisor(inner)
         queries = []
         for head in range(layer.heads):
-            q = project(numbers, self.into_attention(self.wq[head], self.bq[head]), inner)
+            q = project(numbers, self.into_attention(self.wq[head], self.bq[head]), inner, divisor)
             q = normalise(numbers, layer.query_norm, q)
             if isinstance(layer.positions, Rotary):
                 q = rotate(numbers, layer.positions, q, position)
@@ -547,19 +604,20 @@ class Reading:
         """Scores (n, H) and readouts (n, H, R) of raw rows (n, d) that all stand at one position."""
         layer, numbers = self.computation.layer, self.computation.numbers
         inner = self.computation.inner(raw)
+        divisor = self.computation.divisor(inner)
         keys = self.keys(position)
         if layer.key_norm is None:
-            scores = project(numbers, keys[0], inner)
+            scores = project(numbers, keys[0], inner, divisor)
         else:
             columns = []
             for head in range(layer.heads):
-                key = project(numbers, keys[2 * head], inner)
+                key = project(numbers, keys[2 * head], inner, divisor)
                 columns.append(project(numbers, keys[2 * head + 1], key)[:, 0])
             scores = numbers.stack(columns, axis=1)
         bias = self.bias(position)
         if bias is not None:
             scores = scores + bias.reshape(1, -1)
-        readouts = project(numbers, self.values, inner)
+        readouts = project(numbers, self.values, inner, divisor)
         return scores, readouts.reshape(raw.shape[0], layer.heads, -1)
 
     def bias(self, position: int) -> Array | None:

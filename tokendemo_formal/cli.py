@@ -1,7 +1,8 @@
-"""The command line: ``tokendemo solve | demo | inspect | new``.
+"""The command line, ``tokendemo COMMAND``: questions about a layer, and theorems about all layers.
 
-Exit codes: 0 answered, 2 bad input (one line on stderr), 3 gave up (the best bounds so far are printed all the same),
-130 interrupted. An answer is written in one piece when it is complete, so an interruption leaves nothing half written.
+Exit codes: 0 answered, 1 not as expected (``check``, ``prove``, ``explain``, ``replay``), 2 bad input (one line on
+stderr), 3 gave up (what there is so far is printed all the same), 130 interrupted. An answer is written in one piece
+when it is complete, so an interruption leaves nothing half written.
 
 Only what every command needs is imported here: ``--help`` loads neither NumPy nor a solver.
 """
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 
 from tokendemo_formal import __version__
 from tokendemo_formal.errors import InputError, TokenDemoError
@@ -24,7 +25,7 @@ from tokendemo_formal.errors import InputError, TokenDemoError
 if TYPE_CHECKING:
     from tokendemo_formal.override.solve import Progress
 
-ANSWERED, BAD_INPUT, GAVE_UP, INTERRUPTED = 0, 2, 3, 130
+ANSWERED, UNEXPECTED, BAD_INPUT, GAVE_UP, INTERRUPTED = 0, 1, 2, 3, 130
 
 _QUIET_SECONDS = 2.0
 """How long a command may take before it reports progress."""
@@ -64,8 +65,8 @@ def parser() -> argparse.ArgumentParser:
     root = _Parser(
         prog="tokendemo",
         description="Can adversarial tokens outweigh the safety instruction in one attention layer, and how few? "
-        "Exact answers for stored weights.",
-        epilog="Exit codes: 0 answered, 2 bad input, 3 gave up, 130 interrupted.",
+        "Exact answers for stored weights, and theorems with proofs.",
+        epilog="Exit codes: 0 answered, 1 not as expected, 2 bad input, 3 gave up, 130 interrupted.",
         allow_abbrev=False,
     )
     root.add_argument("--version", action="version", version=f"tokendemo {__version__}")
@@ -84,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--time-limit", type=_positive, metavar="S", help="give up after S seconds of search")
     solve.add_argument("--node-limit", type=_counting, metavar="N", help="give up after N search nodes")
     solve.add_argument("--votes", action="store_true", help="show what each token contributes through each head")
+    solve.add_argument(
+        "--float32", action="store_true", help="bound how far float32 runs of the layer can be from the margin"
+    )
     solve.add_argument("--json", action="store_true", help="print one JSON object")
     solve.add_argument("--certificate", metavar="FILE", help="write a proof that 'tokendemo check' checks")
     solve.set_defaults(run=_solve)
@@ -110,7 +114,63 @@ def parser() -> argparse.ArgumentParser:
     new = commands.add_parser("new", help="write a commented scenario to start from")
     new.add_argument("file", metavar="FILE", nargs="?", default="question.toml", help="default: question.toml")
     new.set_defaults(run=_new)
+
+    prove = commands.add_parser(
+        "prove",
+        help="run the proofs of theorems, or of all, and tell what holds",
+        epilog="Exit codes: 0 all verdicts are the expected ones, 1 one is not, 2 bad input, 3 a solver gave up.",
+        allow_abbrev=False,
+    )
+    prove.add_argument("names", metavar="NAME", nargs="*", help="a theorem; default: all")
+    prove.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_solver_options(prove)
+    prove.add_argument("--jobs", type=_counting, metavar="N", help="processes; default: as many as there are cores")
+    prove.set_defaults(run=_prove)
+
+    explain = commands.add_parser("explain", help="what a theorem says, why, and where it stops", allow_abbrev=False)
+    explain.add_argument("name", metavar="NAME", help="a theorem; 'tokendemo prove' lists them")
+    _add_solver_options(explain)
+    explain.set_defaults(run=_explain)
+
+    export = commands.add_parser("export", help="a proof's arithmetic, for other solvers to decide", allow_abbrev=False)
+    export.add_argument("name", metavar="NAME", help="a theorem; 'tokendemo prove' lists them")
+    export.add_argument(
+        "--smtlib", required=True, metavar="FILE.smt2|DIRECTORY", help="one file, or one for each question to a solver"
+    )
+    _add_solver_options(export)
+    export.set_defaults(run=_export)
+
+    mutants = commands.add_parser(
+        "mutants", help="statements near a theorem's, and how many of them are refuted", allow_abbrev=False
+    )
+    mutants.add_argument("names", metavar="NAME", nargs="*", help="a theorem; default: all")
+    mutants.set_defaults(run=_mutants)
+
+    replay = commands.add_parser(
+        "replay",
+        help="theorems on the numbers of real layers: do they hold, how tightly",
+        epilog="Exit codes: 0 all hold, 1 one is broken (the draw is printed), 2 bad input.",
+        allow_abbrev=False,
+    )
+    replay.add_argument("names", metavar="NAME", nargs="*", help="a theorem; default: all")
+    replay.add_argument(
+        "--model", action="append", metavar="MODEL", help="a directory, bundled:NAME or package:NAME; may be repeated"
+    )
+    replay.add_argument("--draws", type=_counting, default=2, metavar="N", help="random prompts a layer; default: 2")
+    replay.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the random numbers; default: 0")
+    replay.set_defaults(run=_replay)
     return root
+
+
+def _add_solver_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--solver",
+        choices=("z3", "cvc5", "both"),
+        help="who decides arithmetic; default: both, where cvc5 is installed",
+    )
+    command.add_argument(
+        "--timeout", type=_positive, default=10.0, metavar="S", help="for one question to a solver; default: 10 seconds"
+    )
 
 
 def _natural(text: str) -> int:
@@ -166,7 +226,8 @@ def _solve(options: argparse.Namespace) -> int:
 
         tensors = model.tensors(scenario.layer)
         written = write_certificate(options.certificate, question, answer, model.files, tensors, scenario.source)
-    report = Report(scenario, model, question, answer, load_seconds, votes)
+    runs = _float32(question, answer) if options.float32 else None
+    report = Report(scenario, model, question, answer, load_seconds, votes, runs)
     if options.json:
         certificate = None if written is None else {"file": options.certificate, "bytes": written}
         _print(json.dumps({**report.to_json(), "certificate": certificate}, indent=2) + "\n")
@@ -204,7 +265,14 @@ def _votes(question: Any, answer: Any) -> Any:
     from tokendemo_formal.override.votes import votes
 
     assignment = answer.assignment or ()
-    return votes(question.with_slots(len(assignment)), assignment)
+    toward, against = answer.pairs[0] if answer.pairs else (question.toward[0], question.against[0])
+    return votes(question.alone(0, toward, against).with_slots(len(assignment)), assignment)
+
+
+def _float32(question: Any, answer: Any) -> Any:
+    from tokendemo_formal.override.float32 import float32_runs
+
+    return float32_runs(question, answer)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -238,13 +306,96 @@ def _new(options: argparse.Namespace) -> int:
     return ANSWERED
 
 
+def _prove(options: argparse.Namespace) -> int:
+    from tokendemo_formal.proving.library import prove_all
+    from tokendemo_formal.proving.report import settled, summary, table, to_json
+    from tokendemo_formal.theorems import chosen
+
+    start = time.perf_counter()
+    wanted = [of.name for of in chosen(options.names)]
+    results = []
+    with _Line(sys.stderr, start) as line:
+        for result in prove_all(wanted, _solvers(options), options.timeout, options.jobs):
+            results.append(result)
+            line.write(f"{len(results)} of {len(wanted)} theorems")
+    seconds = time.perf_counter() - start
+    results.sort(key=lambda result: wanted.index(result.name))
+    if options.json:
+        content = {"theorems": [to_json(r) for r in results], "summary": summary(results, seconds)}
+        _print(json.dumps(content, indent=2) + "\n")
+    else:
+        _print(table(results, seconds))
+    unexpected = [r for r in results if not settled(r)]
+    if any(r.verdict != "gave-up" for r in unexpected):
+        return UNEXPECTED
+    return GAVE_UP if unexpected else ANSWERED
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from tokendemo_formal.proving.library import prove
+    from tokendemo_formal.proving.report import explanation, settled
+    from tokendemo_formal.theorems import theorem
+
+    of = theorem(options.name)
+    result = prove(of.name, _solvers(options), options.timeout)
+    _print(explanation(of, result))
+    return ANSWERED if settled(result) else GAVE_UP if result.verdict == "gave-up" else UNEXPECTED
+
+
+def _export(options: argparse.Namespace) -> int:
+    from tokendemo_formal.proving.export import write
+    from tokendemo_formal.proving.library import prove
+    from tokendemo_formal.theorems import theorem
+
+    of = theorem(options.name)
+    result = prove(of.name, _solvers(options), options.timeout)
+    for path in write(of, result, Path(options.smtlib)):
+        _print(f"{path}\n")
+    return ANSWERED
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    from tokendemo_formal.theorems import chosen
+    from tokendemo_formal.theorems.scrutiny import report
+
+    _print(report(chosen(options.names)))
+    return ANSWERED
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from random import Random
+
+    from tokendemo_formal.models import load_model
+    from tokendemo_formal.replay import Tally, draws, replay, table
+    from tokendemo_formal.theorems import chosen
+
+    random = Random(options.seed)
+    tallies = [Tally(of) for of in chosen(options.names)]
+    with _Line(sys.stderr, time.perf_counter()) as line:
+        for source in options.model or ["bundled:guard"]:
+            for layer in range(load_model(source).layers):
+                for i, draw in enumerate(draws(source, options.draws, random, layer)):
+                    line.write(f"{source}, layer {layer}, draw {i + 1} of {options.draws}")
+                    replay(tallies, draw)
+    _print(table(tallies))
+    return UNEXPECTED if any(tally.wrong for tally in tallies) else ANSWERED
+
+
+def _solvers(options: argparse.Namespace) -> tuple[Any, ...] | None:
+    from tokendemo_formal.proving.solvers import required
+
+    if options.solver is None:
+        return None
+    return tuple(required(name) for name in (("z3", "cvc5") if options.solver == "both" else (options.solver,)))
+
+
 def _print(text: str) -> None:
     """All of it at once; characters that the terminal's encoding lacks are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
-class _ProgressLine:
+class _Line:
     """One line on a terminal, rewritten a few times a second and cleared at the end; silent elsewhere."""
 
     def __init__(self, stream: TextIO, start: float) -> None:
@@ -253,7 +404,7 @@ class _ProgressLine:
         self.start = start
         self.last = 0.0
 
-    def __enter__(self) -> _ProgressLine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -261,13 +412,20 @@ class _ProgressLine:
             self.stream.write("\r\x1b[K")
             self.stream.flush()
 
-    def __call__(self, progress: Progress) -> None:
+    def write(self, told: str) -> None:
         now = time.perf_counter()
         if self.silent or now - self.start < _QUIET_SECONDS or now - self.last < 0.2:
             return
         self.last = now
-        self.stream.write(
-            f"\r\x1b[Klength {progress.slots}: at most {progress.bound:.6g}, best found {progress.incumbent:.6g}, "
-            f"{progress.open_nodes} open nodes of {progress.nodes}, {now - self.start:.0f} s"
-        )
+        self.stream.write(f"\r\x1b[K{told}, {now - self.start:.0f} s")
         self.stream.flush()
+
+
+class _ProgressLine(_Line):
+    """How far a search is."""
+
+    def __call__(self, progress: Progress) -> None:
+        self.write(
+            f"length {progress.slots}: at most {progress.bound:.6g}, best found {progress.incumbent:.6g}, "
+            f"{progress.open_nodes} open nodes of {progress.nodes}"
+        )

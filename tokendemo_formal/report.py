@@ -11,11 +11,13 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from tokendemo_formal.errors import InputError
 from tokendemo_formal.models import Model
 from tokendemo_formal.override.answer import Answer, Bounds
+from tokendemo_formal.override.float32 import Float32
 from tokendemo_formal.override.question import Question
 from tokendemo_formal.override.votes import Votes
 from tokendemo_formal.scenario import Scenario
@@ -34,6 +36,7 @@ class Report:
         answer: what came back.
         load_seconds: for reading the scenario and the model.
         votes: of the prompt in the answer (without a witness: of the template alone), or None.
+        float32: how far float32 runs may be from the margin, where that was asked.
     """
 
     scenario: Scenario
@@ -42,18 +45,20 @@ class Report:
     answer: Answer
     load_seconds: float
     votes: Votes | None = None
+    float32: Float32 | None = None
 
     @property
     def retokenises(self) -> bool | None:
-        """Whether the text of the whole prompt encodes back to its ids; None without a witness or a tokenizer.
+        """Whether the text of each whole prompt encodes back to its ids; None without a witness or a tokenizer.
 
         Where it doesn't, the assignment can be given to the layer, but not be typed as text.
         """
         tokenizer, prompt = self.model.tokenizer, self.answer.prompt
         if tokenizer is None or prompt is None:
             return None
+        prompts = self.answer.prompts or (prompt,)
         try:
-            return tokenizer.encode(tokenizer.decode(prompt)) == prompt
+            return all(tokenizer.encode(tokenizer.decode(ids)) == ids for ids in prompts)
         except InputError:
             return False
 
@@ -77,7 +82,7 @@ class Report:
             "prompt_ids": None if answer.prompt is None else list(answer.prompt),
             "retokenises": self.retokenises,
             "margin": None if answer.margin is None else list(answer.margin.decimals()),
-            "upper": None if answer.upper is None else Bounds(answer.upper, answer.upper).decimals()[1],
+            "upper": None if answer.upper is None else _above(answer.upper),
             "ruled_out": list(answer.ruled_out),
             "minimum": answer.minimum,
             "vocabulary": len(self.question.vocabulary),
@@ -88,6 +93,11 @@ class Report:
             "left_out": list(self._left_out),
             "notes": list(answer.notes),
         }
+        if answer.prompts:
+            content["templates"] = [
+                {"prompt_ids": list(prompt), "margin": list(margin.decimals()), "closest": list(pair)}
+                for prompt, margin, pair in self._templates
+            ]
         if self.votes is not None:
             content["votes"] = {
                 "prompt_ids": list(self.votes.prompt),
@@ -97,36 +107,63 @@ class Report:
                 "direct": self.votes.direct,
                 "total": self.votes.total,
             }
+        if self.float32 is not None:
+            runs = self.float32
+            content["float32"] = {
+                "over": "the witness" if runs.witness else "every assignment",
+                "distance": None if runs.distance is None else _above(Fraction(runs.distance)),
+                "same_side": runs.same_side,
+                "why": runs.why or None,
+            }
         return content
 
     def to_text(self) -> str:
         """What ``tokendemo solve`` prints, with a line feed at the end."""
         answer = self.answer
-        lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary)), _WIDTH), ""]
+        templates = len(self.question.templates)
+        lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary), templates), _WIDTH), ""]
+        if self.question.contest is not None:
+            lines += _item("has to win", self._rows(self.question.toward))
+            lines += _item("against", self._rows(self.question.against))
         if answer.assignment:
             lines += _item("tokens", " ".join(self._names(answer.assignment)))
             lines += _item("token ids", " ".join(map(str, answer.assignment)))
+        for prompt, margin, pair in self._templates:
+            low, high = margin.decimals()
+            closest = f", {self._names(pair)[0]} before {self._names(pair)[1]}" if answer.pairs else ""
+            lines += _item("prompt", f"{self._text(prompt)}: margin between {low} and {high}{closest}")
         if answer.prompt is not None:
-            lines += _item("prompt", self._text(answer.prompt))
+            if not answer.prompts:
+                lines += _item("prompt", self._text(answer.prompt))
             lines += _item("as text", _RETOKENISES[self.retokenises])
         if answer.margin is not None:
             low, high = answer.margin.decimals()
-            lines += _item("margin", f"between {low} and {high} (an override is above 0)")
+            least = "the least is " if len(answer.margins) > 1 else ""
+            lines += _item("margin", f"{least}between {low} and {high} (an override is above 0)")
         if answer.upper is not None:
-            bound = Bounds(answer.upper, answer.upper).decimals()[1]
-            lines += _item("at most", f"{bound} for every assignment of {_tokens(answer.slots)}: proved")
+            lines += _item("at most", f"{_above(answer.upper)} for every assignment of {_tokens(answer.slots)}: proved")
         if answer.ruled_out:
             lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, each length by a proof of its own")
         spent = ", ".join(f"{phase} {t:.2f} s" for phase, t in {"load": self.load_seconds, **answer.seconds}.items())
         lines += _item("effort", f"engine {answer.engine}, {answer.nodes:,} nodes; {spent}")
         lines += _item("model", f"{self.scenario.source}, layer {self.scenario.layer}, {self.model.hash}")
         lines += _item("rigour", answer.rigour)
+        if self.float32 is not None:
+            lines += _item("float32", _float32_text(self.float32))
         lines += _item("left out", " ".join(self._left_out) or "nothing: the layer is the whole model")
         for note in answer.notes:
             lines += _item("note", note)
         if self.votes is not None:
-            lines += ["", *votes_table(self.model, self.votes, self._slots)]
+            lines += ["", *(["Votes in the first template:"] if templates > 1 else [])]
+            lines += votes_table(self.model, self.votes, self._slots)
         return "\n".join(lines) + "\n"
+
+    @property
+    def _templates(self) -> list[tuple[tuple[int, ...], Bounds, tuple[int, int]]]:
+        """With several templates or rows: each prompt, its margin, and the rows between which it is closest."""
+        answer, rows = self.answer, self.question.readout.rows or (0, 1)
+        pairs = answer.pairs or (rows,) * len(answer.prompts)
+        return list(zip(answer.prompts, answer.margins, pairs, strict=True))
 
     @property
     def _left_out(self) -> Sequence[str]:
@@ -140,6 +177,10 @@ class Report:
     def _names(self, ids: Iterable[int]) -> list[str]:
         return [token_name(self.model, i) for i in ids]
 
+    def _rows(self, rows: Sequence[int]) -> str:
+        named = " ".join(self._names(rows[:8]))
+        return named if len(rows) <= 8 else f"{named} … ({len(rows)} in all)"
+
     def _text(self, ids: Sequence[int]) -> str:
         tokenizer = self.model.tokenizer
         if tokenizer is None or not all(map(tokenizer.has, ids)):
@@ -152,6 +193,24 @@ _RETOKENISES = {
     False: "the text of this prompt encodes to other tokens: typed like this, it is another prompt",
     None: "unknown: the model has no tokenizer",
 }
+
+
+def _above(x: Fraction) -> str:
+    """A decimal at or above the number."""
+    return Bounds(x, x).decimals()[1]
+
+
+def _float32_text(runs: Float32) -> str:
+    if runs.distance is None:
+        return f"not bounded: {runs.why}"
+    distance = _above(Fraction(runs.distance))
+    if not runs.witness:
+        return (
+            f"every float32 run of every assignment is within {distance} of its margin; to rule out overrides in such "
+            "runs, too, ask with the threshold lowered by that much"
+        )
+    side = "so on the same side of 0" if runs.same_side else "so perhaps on the other side of 0"
+    return f"every float32 run of this prompt is within {distance} of the margin, {side}"
 
 
 def token_name(model: Model, token: int) -> str:
@@ -174,14 +233,18 @@ def count(vocabulary: int, slots: int) -> str:
     return f"{number:,} assignments" if number < 10**9 else f"{Decimal(number):.1e} assignments"
 
 
-def headline(answer: Answer, vocabulary: int) -> str:
+def headline(answer: Answer, vocabulary: int, templates: int = 1) -> str:
     """The answer in one or two sentences.
 
     Args:
         answer: the answer.
         vocabulary: how many tokens the adversary may use.
+        templates: how many templates the same tokens had to override.
     """
     m = answer.slots
+    if templates > 1:
+        where = f" Each of {templates} templates had to be overridden by the same tokens; the margin is the least."
+        return headline(answer, vocabulary) + where
     among = f"{count(vocabulary, m)} of {_tokens(m)}"
     if answer.verdict == "optimum":
         return f"The largest margin over all {among} is known: the one below."
@@ -258,4 +321,6 @@ def _lengths(lengths: Sequence[int]) -> str:
 def _item(label: str, text: str, label_width: int = 12) -> list[str]:
     first = f"{label:<{label_width}}"
     rest = " " * label_width
-    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False) or [label]
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    ) or [label]

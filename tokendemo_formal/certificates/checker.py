@@ -3,7 +3,8 @@
     python -m tokendemo_formal.certificates.checker CERTIFICATE --model DIRECTORY
 
 The format and its rules are in docs/certificates.md. The layer's numbers come from
-:mod:`~tokendemo_formal.certificates.layer`, as balls; here are the claims, the cover of all assignments by a tree of
+:mod:`~tokendemo_formal.certificates.layer`, as balls, the functions to be bounded from
+:mod:`~tokendemo_formal.certificates.section`; here are the claims, the cover of all assignments by a tree of
 splits, filters and leaves, and the witness. For candidate sets C_i of the slots, B_h + Σ_i b_{h,i}(t_i) = D_h lies in
 [L_h, U_h], and with N_h = A_h + Σ_i a_{h,i}(t_i), φ_h(x) = max(x/L_h, x/U_h) and any c
 
@@ -24,7 +25,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import product, repeat
 from operator import add, mul, sub
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -32,12 +33,15 @@ from typing import Any, Literal, TypeAlias
 from flint import arb, ctx, fmpq
 
 from tokendemo_formal.certificates.claim import Header, Prompt, Question
-from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, centred, dot, largest, least, root
+from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
+from tokendemo_formal.certificates.section import Section, lead
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
 
 Kind: TypeAlias = Literal["valid", "invalid", "malformed", "unsupported", "undecided"]
 Sets: TypeAlias = tuple[Sequence[int], ...]
 """The candidate tokens of each slot."""
+Of: TypeAlias = dict[tuple[int, int], fmpq]
+"""Conditions (a template, and the row that is to be beaten there) with the weights of their functions in a sum."""
 
 EXIT = {"valid": 0, "invalid": 1, "malformed": 2, "unsupported": 3, "undecided": 3}
 LOWEST_BITS = 128
@@ -118,102 +122,7 @@ def check(
         return Verdict("unsupported", "", "the memory does not suffice", lines.number if lines else 0)
 
 
-# Readings ----------------------------------------------------------------------------------------------------------
-
-
-def direction(question: Question) -> Row:
-    """u, or with a final norm P(gain · u), so that N(z) is its product with z."""
-    row = [arb(x) for x in question.difference]
-    if question.norm is not None:
-        row = [*map(mul, row, question.norm.gain.balls())]
-        row = centred(row) if question.norm.centred else row
-    return row
-
-
-def gain(question: Question, evaluation: Evaluation, tokens: Sequence[int], reader: int) -> Ball:
-    """toward − against − threshold of a whole prompt."""
-    z = evaluation.stream(tokens, reader)
-    value = dot(direction(question), z)
-    if question.norm is not None:
-        z = centred(z) if question.norm.centred else z
-        value *= (dot(z, z) / len(z) + arb(question.norm.eps)).rsqrt()
-    return value + arb(question.beta)
-
-
-class Section:
-    """One length (and, where the adversary owns the reader, one reader token): a linear function of z to be bounded.
-
-    Attributes:
-        prompt: the prompt with its slots; a reader token stands in it.
-        root: the candidates of each slot.
-    """
-
-    def __init__(
-        self, line: Mapping[str, Any], question: Question, length: int, token: int | None, bound: fmpq
-    ) -> None:
-        optional = [key for key, wanted in (("reader_token", token is not None), ("tangent", True)) if wanted]
-        keys(line, {"section", "bound", "reading"}, optional)
-        prompt = question.prompt(length)
-        found = (line["section"], line.get("reader_token"), rational(line["bound"], "bound"))
-        if found != (length, token, bound) or type(found[0]) is not int or type(found[1]) is not type(token):
-            raise RefusedError(
-                "invalid",
-                f"a section of (length, reader token, bound) = {found}; the claim needs {(length, token, bound)}",
-            )
-        self.question, self.bound = question, bound
-        tokens = tuple(token if p == prompt.reader and token is not None else t for p, t in enumerate(prompt.tokens))
-        self.prompt = Prompt(tokens, prompt.reader)
-        self.root: Sets = (question.vocabulary,) * len(self.prompt.slots)
-        self.kappa = bound - question.beta
-        kinds = ("folded", "tangent", "deviation")
-        sign = 0 if self.kappa == 0 else 1 if self.kappa > 0 else 2
-        reading = "plain" if question.norm is None else kinds[sign]
-        if line["reading"] != reading:
-            malformed(f"reading: this section is one of the reading {reading!r}")
-        if ("tangent" in line) != (reading == "tangent"):
-            malformed("tangent: expected with the reading 'tangent', and with no other")
-        self.reading, self.tangent = reading, []
-        if reading == "tangent":
-            entries = line["tangent"]
-            if not isinstance(entries, list) or len(entries) != question.layer.width + 1:
-                malformed(f"tangent: expected a list of {question.layer.width + 1} numbers")
-            self.tangent = [rational(entry, "tangent") for entry in entries]
-            with ctx.workprec(4096):
-                if not sum((arb(e) ** 2 for e in self.tangent), arb(0)) <= 1:
-                    raise RefusedError("invalid", "tangent: the sum of its squares is not at most 1")
-
-    def direction(self) -> Row:
-        """What z is read in."""
-        question, row = self.question, direction(self.question)
-        if self.reading == "tangent":
-            assert question.norm is not None
-            d = question.layer.width
-            e: Row = [arb(x) for x in self.tangent[:d]]
-            factor = arb(self.kappa) / arb(d).sqrt()
-            row = [x - factor * y for x, y in zip(row, centred(e) if question.norm.centred else e, strict=True)]
-        return row
-
-    def constant(self, evaluation: Evaluation) -> Ball:
-        """What is added to the product with z."""
-        norm, kappa = self.question.norm, arb(self.kappa)
-        if norm is None:
-            return -kappa
-        if self.reading == "tangent":
-            return -kappa * arb(self.tangent[-1]) * arb(norm.eps).sqrt()
-        return -kappa * self._largest_deviation(evaluation) if self.reading == "deviation" else arb(0)
-
-    def _largest_deviation(self, evaluation: Evaluation) -> Ball:
-        """σ̂: z is its own part and for each head a mean of outputs, so no longer than they are."""
-        norm, (tokens, reader) = self.question.norm, self.prompt
-        assert norm is not None
-        held: dict[int, list[int]] = {}
-        for j in self.question.layer.visible(reader, len(tokens)):
-            token = tokens[j]
-            held[j] = self.question.vocabulary if token is None else [token]
-        own = evaluation.direct(held[reader][0], reader)
-        own = centred(own) if norm.centred else own
-        length = root(dot(own, own)) + evaluation.farthest(held, norm.centred)
-        return (length * length / len(own) + arb(norm.eps)).sqrt()
+# Bounds ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -241,25 +150,54 @@ class Bound:
 
 
 class Tables:
-    """A section's function in balls of one precision.
+    """A weighted sum of functions in balls of one precision. Those of one template share its exponentials; the heads of
+    several templates stand side by side.
 
     Args:
         section: what to bound.
-        reader: the layer as its reader sees it.
+        of: the conditions and their weights.
+        readers: for each condition the layer as its reader sees it, in its direction.
     """
 
-    def __init__(self, section: Section, reader: Reader) -> None:
-        evaluation, (tokens, position) = reader.evaluation, section.prompt
-        self.reader, self.slots, self.heads = reader, section.prompt.slots, evaluation.layer.heads
-        self.direct = reader.direct + section.constant(evaluation)
-        visible = evaluation.layer.visible(position, len(tokens))
-        fixed = {j: token for j in visible if (token := tokens[j]) is not None}
-        self.fixed_b, self.fixed_a = reader.fixed(fixed)
+    def __init__(self, section: Section, of: Of, readers: Mapping[tuple[int, int], Reader]) -> None:
+        self.direct, self.fixed_b, self.fixed_a = arb(0), list[Ball](), list[Ball]()
+        self._groups: list[tuple[list[int], list[tuple[Ball, Reader]]]] = []
+        for index in dict.fromkeys(index for index, _ in of):
+            parts = [(arb(weight), readers[k]) for k, weight in of.items() if k[0] == index]
+            fixed = {
+                j: held[0] for j, held in section.held(index).items() if section.prompts[index].tokens[j] is not None
+            }
+            sums = [(weight, reader.fixed(fixed)) for weight, reader in parts]
+            self.fixed_b += sums[0][1][0]
+            self.fixed_a += _weighted([(weight, a) for weight, (_, a) in sums])
+            self._groups.append((section.prompts[index].slots, parts))
+        for (index, against), weight in of.items():
+            reader = readers[index, against]
+            constant = section.reading(index, against).constant(reader.evaluation)
+            self.direct += arb(weight) * (reader.direct + constant)
+        self.heads = len(self.fixed_b)
 
     def candidates(self, sets: Sets) -> Candidates:
         """A node's sets, none of them empty."""
-        columns = [self.reader.columns(place, tokens) for place, tokens in zip(self.slots, sets, strict=True)]
-        return Candidates(self, sets, columns)
+        return Candidates(self, sets, [self._columns(slot, tokens) for slot, tokens in enumerate(sets)])
+
+    def _columns(self, slot: int, tokens: Sequence[int]) -> list[Sequence[Ball]]:
+        """b of each head, then a of each head."""
+        b, a = list[Sequence[Ball]](), list[Sequence[Ball]]()
+        for slots, parts in self._groups:
+            columns = [(weight, reader.columns(slots[slot], tokens)) for weight, reader in parts]
+            heads = len(columns[0][1]) // 2
+            b += columns[0][1][:heads]
+            a += [_weighted([(weight, column[heads + h]) for weight, column in columns]) for h in range(heads)]
+        return b + a
+
+
+def _weighted(rows: Sequence[tuple[Ball, Sequence[Ball]]]) -> Row:
+    """The weighted sum of rows."""
+    total = [*map(mul, rows[0][1], repeat(rows[0][0]))]
+    for weight, row in rows[1:]:
+        total = [*map(add, total, map(mul, row, repeat(weight)))]
+    return total
 
 
 class Candidates:
@@ -271,7 +209,7 @@ class Candidates:
         columns: for each slot b, then a, of each head over the candidates.
     """
 
-    def __init__(self, tables: Tables, sets: Sets, columns: list[list[tuple[Ball, ...]]]) -> None:
+    def __init__(self, tables: Tables, sets: Sets, columns: list[list[Sequence[Ball]]]) -> None:
         self.tables, self.sets, self._columns = tables, sets, columns
         heads = range(tables.heads)
         self._ranges = [[(least(column[h]), largest(column[h])) for h in heads] for column in columns]
@@ -343,9 +281,8 @@ class Check:
         self.header.verify(lines.raw)
         self.question = Question(second, files, limits.prompt)
         self._evaluations = {bits: Evaluation(self.question.layer) for bits in self.precisions}
-        self._readers: dict[int, Reader] = {}
-        self._seen_from: object = None
-        self._tables: dict[int, Tables] = {}
+        self._readers: dict[tuple[int, int, int], tuple[object, dict[int, Reader]]] = {}
+        self._tables: dict[object, Tables] = {}
         self._open: int | None = None
 
     def run(self) -> Verdict:
@@ -354,13 +291,14 @@ class Check:
         size = max(header.lengths, default=0) * len(self.question.vocabulary) * self.question.layer.heads
         if size > self.limits.entries:
             raise RefusedError("unsupported", f"tables of {size} pairs (a, b); the limit is {self.limits.entries}")
+        self._size = size
         if header.claim != "no-override":
             self._witness()
         for length in header.lengths:
-            prompt = self.question.prompt(length)
-            owned = prompt.tokens[prompt.reader] is None
-            for token in self.question.vocabulary if owned else [None]:
-                self._section(length, token)
+            owned = self.question.owned(length)
+            choices = product(self.question.toward, repeat=len(self.question.templates))
+            for token, toward in product([None] if owned is None else self.question.vocabulary, choices):
+                self._section(length, token, toward)
         if self.lines.next() is not None:
             raise RefusedError("invalid", "a line after the last section is complete")
         message = f"{self.nodes} nodes checked, of {self.lines.number - 1} lines"
@@ -384,13 +322,11 @@ class Check:
         header, question = self.header, self.question
         if not set(header.witness) <= set(question.vocabulary):
             raise RefusedError("invalid", "witness: a token that the adversary may not use")
-        prompt = question.prompt(len(header.witness))
-        fill = iter(header.witness)
-        tokens = [next(fill) if token is None else token for token in prompt.tokens]
+        prompts = [question.prompt(len(header.witness), index) for index in range(len(question.templates))]
         above = header.claim != "optimum"
         for bits in self.precisions:
             with ctx.workprec(bits):
-                value = gain(question, self._evaluations[bits], tokens, prompt.reader)
+                value = least([self._gain(prompt, header.witness, bits) for prompt in prompts])
                 low, high = value - arb(header.low), arb(header.high) - value
                 if low >= 0 and high >= 0 and (value > 0 or not above):
                     return
@@ -399,43 +335,77 @@ class Check:
                     raise RefusedError("invalid", f"witness: its gain is {value.str(10)}, claimed was {expected}")
         raise RefusedError("undecided", f"witness: its gain is {value.str(10)} at {bits} bits, which does not decide")
 
+    def _stream(self, prompt: Prompt, tokens: Sequence[int], bits: int) -> Row:
+        """z of a prompt with these tokens in its slots."""
+        rest = iter(tokens)
+        filled = [next(rest) if token is None else token for token in prompt.tokens]
+        self._spend(len(filled) * self.question.layer.width**2)
+        return self._evaluations[bits].stream(filled, prompt.reader)
+
+    def _gain(self, prompt: Prompt, tokens: Sequence[int], bits: int) -> Ball:
+        """Of the best row of toward, its lead over the best of against."""
+        question, z = self.question, self._stream(prompt, tokens, bits)
+        self._spend(len(question.toward) * len(question.against) * len(z))
+        leads = [
+            least([lead(question, question.readout(row, other), z) for other in question.against])
+            for row in question.toward
+        ]
+        return largest(leads)
+
     def _spend(self, work: int) -> None:
         self.work += work
         if self.work > self.limits.work:
             raise RefusedError("unsupported", f"more work than the limit of {self.limits.work} bounded pairs")
 
-    def _section(self, length: int, token: int | None) -> None:
+    def _section(self, length: int, token: int | None, toward: tuple[int, ...]) -> None:
         line = self.lines.next()
         if line is None or "section" not in line:
             which = f"length {length}" + (f" with the reader token {token}" if token is not None else "")
             raise RefusedError("invalid", f"expected the section of {which}, found {'a node' if line else 'the end'}")
-        section = Section(line, self.question, length, token, self.header.bound)
+        section = Section(line, self.question, length, token, toward, self.header.bound)
         self._tables, self._open = {}, None
         self._tree(section)
 
-    def _at(self, section: Section, bits: int) -> Tables:
-        """The section's tables, at the context's precision; readers are kept while sections share them."""
-        if bits not in self._tables:
-            token, position = section.prompt.tokens[section.prompt.reader], section.prompt.reader
-            assert token is not None, "a reader in a slot has its token fixed"
-            # The direction is the same in all sections, but for tangents.
-            seen_from = (token, position, section if section.tangent else None)
-            if self._seen_from != seen_from:
-                self._readers, self._seen_from = {}, seen_from
-            if bits not in self._readers:
-                places, layer, columns = self._places(position), self.question.layer, 2 * self.question.layer.heads
-                columns += layer.groups * layer.head_width if "key_norm" in layer.norms else 0
-                columns += layer.groups * layer.value_width if section.reading == "deviation" else 0
-                self._spend(len(self.question.vocabulary) * layer.width * (columns // 16 + 1))
-                self._spend(len(section.prompt.tokens) * layer.width * (columns + layer.width // 8))
-                self._readers[bits] = Reader(self._evaluations[bits], token, position, section.direction(), places)
-            self._tables[bits] = Tables(section, self._readers[bits])
-        return self._tables[bits]
+    def _at(self, section: Section, of: Of, bits: int) -> Tables:
+        """The tables of a weighted sum, at the context's precision."""
+        key = bits, *((condition, str(weight)) for condition, weight in of.items())
+        if key not in self._tables:
+            self._tables[key] = Tables(section, of, {k: self._reader(section, *k, bits) for k in of})
+        return self._tables[key]
 
-    def _places(self, position: int) -> list[int]:
+    def _reader(self, section: Section, index: int, against: int, bits: int) -> Reader:
+        """A condition's reader, at the context's precision; kept while sections share it."""
+        tokens, position = section.prompts[index]
+        token, reading, condition = (
+            tokens[position],
+            section.reading(index, against),
+            (index, section.toward[index], against),
+        )
+        assert token is not None, "a reader in a slot has its token fixed"
+        # The direction is the same in all sections, but for tangents.
+        seen_from = (token, position, section if reading.kind == "tangent" else None)
+        if self._readers.get(condition, (None,))[0] != seen_from:
+            self._readers[condition] = seen_from, {}
+            if len(self._readers) * self._size > self.limits.entries:
+                raise RefusedError("unsupported", f"{len(self._readers)} tables of {self._size} pairs (a, b)")
+        readers = self._readers[condition][1]
+        if bits not in readers:
+            layer, columns = self.question.layer, 2 * self.question.layer.heads
+            columns += layer.groups * layer.head_width if "key_norm" in layer.norms else 0
+            columns += layer.groups * layer.value_width if reading.kind == "deviation" else 0
+            self._spend(len(self.question.vocabulary) * layer.width * (columns // 16 + 1))
+            self._spend(len(tokens) * layer.width * (columns + layer.width // 8))
+            places = self._places(index, position)
+            readers[bits] = Reader(self._evaluations[bits], token, position, reading.direction(), places)
+        return readers[bits]
+
+    def _places(self, index: int, position: int) -> list[int]:
         """The slots of all lengths whose reader stands at this position: those of the longest."""
-        longest = max(length for length in self.header.lengths if self.question.reader_at(length) == position)
-        return [place for place in self.question.prompt(longest).slots if place != position]
+        question = self.question
+        prompts = [(length, question.prompt(length, index)) for length in self.header.lengths]
+        length, longest = max((length, prompt) for length, prompt in prompts if prompt.reader == position)
+        owned = question.owned(length)
+        return [place for slot, place in enumerate(longest.slots) if slot != owned]
 
     def _tree(self, section: Section) -> None:
         """The nodes of a section, in preorder: each takes the sets that its parent left for it."""
@@ -450,27 +420,47 @@ class Check:
             if kind == "split":
                 waiting += self._split(line, sets)
             elif kind == "exact":
-                keys(line, {"node"})
+                of = self._of(line, {"node"})
                 if all(sets):
-                    self._exact(section, sets)
+                    self._exact(section, sets, of)
             elif kind in ("leaf", "filter"):
-                c, joint = self._multipliers(line)
+                bound = self._multipliers(line)
                 if kind == "filter":
-                    waiting.append(self._filter(section, sets, c, joint) if all(sets) else sets)
+                    waiting.append(self._filter(section, sets, *bound) if all(sets) else sets)
                 elif all(sets):
-                    self._leaf(section, sets, c, joint)
+                    self._leaf(section, sets, *bound)
             else:
                 malformed("node: expected 'leaf', 'filter', 'exact' or 'split'")
 
-    def _multipliers(self, line: Mapping[str, Any]) -> tuple[list[fmpq], list[int]]:
-        """c and the joint heads."""
-        keys(line, {"node", "c"}, ["joint"])
-        entries, joint, heads = line["c"], integers(line.get("joint", []), "joint"), self.question.layer.heads
+    def _of(self, line: Mapping[str, Any], required: set[str], optional: Sequence[str] = ()) -> Of:
+        """The conditions whose functions are added up, with their weights, all above 0."""
+        question, of = self.question, Of()
+        keys(line, required | ({"of"} if question.several else set()), optional)
+        triples = line.get("of", [[0, question.against[0], "1"]])
+        if not isinstance(triples, list) or not all(
+            isinstance(triple, list) and len(triple) == 3 for triple in triples
+        ):
+            malformed("of: expected a list of [template, row of against, weight]")
+        for *condition, number in triples:
+            index, against = integers(condition, "of")
+            weight = rational(number, "of")
+            if index >= len(question.templates) or against not in question.against or not weight > 0:
+                malformed("of: expected a template, a row of against and a weight above 0")
+            of[index, against] = weight
+        if not of or len(of) < len(triples):
+            malformed("of: expected at least one condition, and each once")
+        return of
+
+    def _multipliers(self, line: Mapping[str, Any]) -> tuple[Of, list[fmpq], list[int]]:
+        """What is bounded, c and the joint heads."""
+        of = self._of(line, {"node", "c"}, ["joint"])
+        entries, joint = line["c"], integers(line.get("joint", []), "joint")
+        heads = self.question.layer.heads * len({index for index, _ in of})
         if not isinstance(entries, list) or len(entries) != heads:
             malformed(f"c: expected a list of {heads} numbers")
         if len(joint) > MOST_JOINT or len(set(joint)) < len(joint) or any(h >= heads for h in joint):
             malformed(f"joint: expected at most {MOST_JOINT} different heads below {heads}")
-        return [rational(entry, "c") for entry in entries], joint
+        return of, [rational(entry, "c") for entry in entries], joint
 
     def _split(self, line: Mapping[str, Any], sets: Sets) -> tuple[Sets, Sets]:
         """The second child, then the first: the one to come next is the last."""
@@ -483,15 +473,15 @@ class Check:
         outside = [t for t in sets[slot] if t not in chosen]
         return (*sets[:slot], outside, *sets[slot + 1 :]), (*sets[:slot], inside, *sets[slot + 1 :])
 
-    def _candidates(self, section: Section, sets: Sets, joint: Sequence[int], bits: int) -> Candidates:
-        self._spend(sum(map(len, sets)) * (2 * self.question.layer.heads + 2 ** len(joint)))
-        return self._at(section, bits).candidates(sets)
+    def _candidates(self, section: Section, sets: Sets, of: Of, joint: Sequence[int], bits: int) -> Candidates:
+        self._spend(sum(map(len, sets)) * (2 * self.question.layer.heads * len(of) + 2 ** len(joint)))
+        return self._at(section, of, bits).candidates(sets)
 
-    def _leaf(self, section: Section, sets: Sets, c: list[fmpq], joint: Sequence[int]) -> None:
+    def _leaf(self, section: Section, sets: Sets, of: Of, c: list[fmpq], joint: Sequence[int]) -> None:
         """The bound is at most 0 for every w."""
         for bits in self.precisions:
             with ctx.workprec(bits):
-                candidates, balls = self._candidates(section, sets, joint, bits), [arb(x) for x in c]
+                candidates, balls = self._candidates(section, sets, of, joint, bits), [arb(x) for x in c]
                 totals = [bound.total for bound in candidates.bounds(balls, joint)]
                 if all(total <= 0 for total in totals):
                     return
@@ -499,19 +489,21 @@ class Check:
                 sets = tuple([*needed] for needed in candidates.needed(balls, joint))
         raise RefusedError("undecided", f"leaf: its bound is not decided at {bits} bits")
 
-    def _exact(self, section: Section, sets: Sets) -> None:
-        """The only assignment that is left has a gain of at most the section's bound."""
+    def _exact(self, section: Section, sets: Sets, of: Of) -> None:
+        """The only assignment that is left has, in a template, a gain of at most the section's bound."""
+        if len(of) > 1:
+            malformed("exact: expected one condition in 'of'")
+        ((index, against),) = of
+        readout = self.question.readout(section.toward[index], against)
         if any(len(tokens) > 1 for tokens in sets):
             kind = "invalid" if self._open is None else "undecided"
             raise RefusedError(
                 kind, f"exact: {[*map(len, sets)]} candidates are left in the slots; expected one in each"
             )
-        rest = (tokens[0] for tokens in sets)
-        prompt = [next(rest) if token is None else token for token in section.prompt.tokens]
-        self._spend(len(prompt) * self.question.layer.width**2)
         for bits in self.precisions:
             with ctx.workprec(bits):
-                above = gain(self.question, self._evaluations[bits], prompt, section.prompt.reader) - arb(section.bound)
+                z = self._stream(section.prompts[index], [tokens[0] for tokens in sets], bits)
+                above = lead(self.question, readout, z) - arb(section.bound)
                 if above <= 0:
                     return
                 self._not_above("exact: the gain less the section's bound", [above])
@@ -526,12 +518,12 @@ class Check:
             if value > 0:
                 raise RefusedError("invalid", f"{what} is {value.str(10)}; it has to be at most 0")
 
-    def _filter(self, section: Section, sets: Sets, c: list[fmpq], joint: Sequence[int]) -> Sets:
+    def _filter(self, section: Section, sets: Sets, of: Of, c: list[fmpq], joint: Sequence[int]) -> Sets:
         """The sets without the tokens that are in no assignment above 0; a token that stays open is kept."""
         waiting, kept, rest = [set(tokens) for tokens in sets], [set[int]() for _ in sets], sets
         for bits in self.precisions:
             with ctx.workprec(bits):
-                candidates, balls = self._candidates(section, rest, joint, bits), [arb(x) for x in c]
+                candidates, balls = self._candidates(section, rest, of, joint, bits), [arb(x) for x in c]
                 unsure: list[set[int]] = [set() for _ in sets]
                 for bound in candidates.bounds(balls, joint):
                     for i, tokens in enumerate(rest):

@@ -186,6 +186,13 @@ class Header:
             raise RefusedError("invalid", f"hash: the files' and the question's is {found}, not {self.hash!r:.70}")
 
 
+def spans(rows: Sequence[int]) -> str:
+    """Increasing numbers, runs of them by their ends."""
+    starts = [row for row in rows if row - 1 not in rows]
+    stops = [row for row in rows if row + 1 not in rows]
+    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, stops, strict=True))
+
+
 class Prompt(NamedTuple):
     """Token ids by position, None in a slot, and where the reader stands."""
 
@@ -197,91 +204,149 @@ class Prompt(NamedTuple):
         return [position for position, token in enumerate(self.tokens) if token is None]
 
 
+class Template(NamedTuple):
+    """The token ids around the slots, and where the reader stands."""
+
+    before: list[int]
+    after: list[int]
+    reader: Any
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any], vocabulary: int) -> Template:
+        """What a line says of it."""
+        before, after, reader = integers(line["before"], "before"), integers(line["after"], "after"), line["reader"]
+        if any(token >= vocabulary for token in before + after):
+            malformed(f"before, after: expected token ids below {vocabulary}")
+        if reader not in ("first", "last") and type(reader) is not int:
+            malformed("reader: expected 'first', 'last' or a position")
+        return cls(before, after, reader)
+
+    def reader_at(self, total: int) -> int:
+        """Where the reader stands in a prompt of that many tokens."""
+        named: int = {"first": 0, "last": total - 1}.get(self.reader, self.reader)
+        return named + total if named < 0 else named
+
+
+class Readout(NamedTuple):
+    """u, one row less another, and β: the first's lead is ⟨u, z⟩ + β, or N(z)/σ(z) + β through the final norm."""
+
+    difference: list[fmpq]
+    beta: fmpq
+
+
 class Question:
-    """The second line: the layer, the template, the adversary and the readout.
+    """The second line: the layer, the templates, the adversary and the readout.
 
     Attributes:
+        templates: all have to be overridden: the gain is the least of all.
+        toward, against: rows of the readout: one of toward has to beat all of against.
         norm: the final norm, where the readout goes through it.
-        difference: u, the row of toward less that of against.
-        beta: gain = ⟨u, z⟩ + β, or N(z)/σ(z) + β through the final norm.
     """
 
     def __init__(self, line: Mapping[str, Any], files: Files, limit: int) -> None:
         required = {"layer", "tensors", "before", "after", "reader", "vocabulary", "toward", "against", "threshold"}
-        keys(line, required | {"through_final_norm"}, ["positions"])
+        keys(line, required | {"through_final_norm"}, ["positions", "also"])
         self.layer = layer = Layer(table(line, "layer"), table(line, "tensors"), files)
-        self.before, self.after = (integers(line[key], key) for key in ("before", "after"))
-        if any(token >= layer.vocabulary for token in self.before + self.after):
-            malformed(f"before, after: expected token ids below {layer.vocabulary}")
-        self.reader = line["reader"]
-        if self.reader not in ("first", "last") and type(self.reader) is not int:
-            malformed("reader: expected 'first', 'last' or a position")
+        also = line.get("also", [])
+        if not isinstance(also, list) or not all(isinstance(other, dict) for other in also):
+            malformed("also: expected a list of objects")
+        for other in also:
+            keys(other, {"before", "after", "reader"})
+        self.templates = [Template.of(each, layer.vocabulary) for each in (line, *also)]
         self.positions = integers(line["positions"], "positions") if "positions" in line else None
         ends = integers(line["vocabulary"], "vocabulary")
         if len(ends) % 2 or any(a >= b for a, b in itertools.pairwise(ends)) or (ends and ends[-1] > layer.vocabulary):
             malformed(f"vocabulary: expected increasing half-open ranges up to {layer.vocabulary}")
         self.vocabulary = [*itertools.chain.from_iterable(map(range, ends[::2], ends[1::2]))]
-        self.toward, self.against = (integers([line[key]], key)[0] for key in ("toward", "against"))
-        if max(self.toward, self.against) >= layer.readout.shape[0]:
-            malformed(f"toward, against: expected rows below {layer.readout.shape[0]}")
+        self.toward, self.against = (self._rows(line[key], key) for key in ("toward", "against"))
         self.normed = line["through_final_norm"]
         if not isinstance(self.normed, bool) or (self.normed and "final_norm" not in layer.norms):
             malformed("through_final_norm: expected true or false, and true only with a final norm")
         self.norm = layer.norms["final_norm"] if self.normed else None
         self._limit = limit
-        rows = [self._exact(layer.readout[row].floats()) for row in (self.toward, self.against)]
         self.threshold = rational(line["threshold"], "threshold")
-        self.beta = -self.threshold
-        if "readout_bias" in layer.tensors:
-            biases = [self._exact(layer.tensors["readout_bias"][r].floats()) for r in (self.toward, self.against)]
-            self.beta += biases[0][0] - biases[1][0]
-        self.difference = [*map(sub, *rows)]
-        if self.norm is not None and self.norm.bias is not None:
-            self.beta += sum(map(mul, self.difference, self._exact(self.norm.bias.floats())), fmpq(0))
+        self._readouts: dict[tuple[int, int], Readout] = {}
+
+    def _rows(self, value: object, where: str) -> list[int]:
+        """A row of the readout, or half-open ranges of them."""
+        count = self.layer.readout.shape[0]
+        ends = [value, value + 1] if type(value) is int else integers(value, where)
+        if not ends or len(ends) % 2 or any(a >= b for a, b in itertools.pairwise([-1, *ends, count + 1])):
+            malformed(f"{where}: expected a row below {count}, or increasing half-open ranges of rows")
+        return [*itertools.chain.from_iterable(map(range, ends[::2], ends[1::2]))]
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one linear function has a part in the gain."""
+        return len(self.templates) * len(self.toward) * len(self.against) > 1
+
+    def readout(self, toward: int, against: int) -> Readout:
+        """What one row has more than another."""
+        if (toward, against) not in self._readouts:
+            tensors, beta = self.layer.tensors, -self.threshold
+            difference = [*map(sub, *(self._exact(self.layer.readout[row].floats()) for row in (toward, against)))]
+            if "readout_bias" in tensors:
+                biases = [self._exact(tensors["readout_bias"][row].floats()) for row in (toward, against)]
+                beta += biases[0][0] - biases[1][0]
+            if self.norm is not None and self.norm.bias is not None:
+                beta += sum(map(mul, difference, self._exact(self.norm.bias.floats())), fmpq(0))
+            self._readouts[toward, against] = Readout(difference, beta)
+        return self._readouts[toward, against]
 
     @staticmethod
     def _exact(values: Sequence[float]) -> list[fmpq]:
         return [fmpq(*value.as_integer_ratio()) for value in values]
 
-    def prompt(self, length: int) -> Prompt:
-        """The prompt with that many slots."""
-        total, reader = self.size(length), self.reader_at(length)
-        first = len(self.before)
+    def prompt(self, length: int, index: int = 0) -> Prompt:
+        """A template's prompt with that many slots."""
+        template, total = self.templates[index], self.size(length, index)
+        first, reader = len(template.before), template.reader_at(total)
         holes = self.positions[:length] if self.positions is not None else [*range(first, first + length)]
         if len(holes) < length or any(a >= b for a, b in itertools.pairwise([*holes, total])):
             malformed(f"positions: expected at least {length} increasing positions in a prompt of {total} tokens")
-        taken, rest = set(holes), iter(self.before + self.after)
+        taken, rest = set(holes), iter(template.before + template.after)
         tokens = tuple(None if p in taken else next(rest) for p in range(total))
         if not 0 <= reader < total or (self.layer.context is not None and total > self.layer.context):
-            malformed(f"a prompt of {total} tokens has no reader {self.reader}, or is longer than the layer's context")
+            malformed(
+                f"a prompt of {total} tokens has no reader {template.reader}, or is longer than the layer's context"
+            )
         if holes and holes[-1] not in self.layer.visible(reader, total):
             malformed(f"the reader at position {reader} can't see the slot at position {holes[-1]}")
         if length and not self.vocabulary:
             malformed("vocabulary: empty; expected at least one token")
         return Prompt(tokens, reader)
 
-    def size(self, length: int) -> int:
-        """The tokens of a prompt with that many slots."""
-        total = len(self.before) + len(self.after) + length
+    def size(self, length: int, index: int = 0) -> int:
+        """The tokens of a template's prompt with that many slots."""
+        total = len(self.templates[index].before) + len(self.templates[index].after) + length
         if total > self._limit:
             raise RefusedError("unsupported", f"a prompt of {total} tokens; the limit is {self._limit}")
         return total
 
-    def reader_at(self, length: int) -> int:
-        """Where the reader stands in it."""
-        total = self.size(length)
-        named: int = {"first": 0, "last": total - 1}.get(self.reader, self.reader)
-        return named + total if named < 0 else named
+    def owned(self, length: int) -> int | None:
+        """Which of the slots holds the reader."""
+        prompts = [self.prompt(length, index) for index in range(len(self.templates))]
+        found = {p.slots.index(p.reader) for p in prompts if p.tokens[p.reader] is None}
+        if len(found) > 1:
+            raise RefusedError("unsupported", f"readers of several templates in different slots, {sorted(found)}")
+        return found.pop() if found else None
 
     def words(self) -> str:
         """The terms of the claim."""
-        layer, ends = self.layer, [self.before, self.after]
+        layer = self.layer
+        prompts = [f"position {t.reader!r} of the prompt {t.before!r:.400} … {t.after!r:.400}" for t in self.templates]
+        read = prompts[0] if len(prompts) == 1 else f"the least of {len(prompts)} readings, at {'; at '.join(prompts)},"
+        gain = f"row {self.toward[0]} less row {self.against[0]} of the readout"
+        if len(self.toward) * len(self.against) > 1:
+            gain = (
+                f"the largest of the rows {spans(self.toward)} of the readout less the largest of {spans(self.against)}"
+            )
         slots = "between them" if self.positions is None else f"at the first of the positions {self.positions!r:.200}"
         norms = ", ".join(layer.norms) or "none"
         return (
-            f"Gain: row {self.toward} less row {self.against} of the readout, less {self.threshold}, "
-            f"{'through the final norm, ' if self.normed else ''}read at position {self.reader!r} of the prompt "
-            f"{ends[0]!r:.400} … {ends[1]!r:.400} with the slots {slots}, for {len(self.vocabulary)} of "
+            f"Gain: {gain}, less {self.threshold}, "
+            f"{'through the final norm, ' if self.normed else ''}read at {read} with the slots {slots}, for "
+            f"{len(self.vocabulary)} of "
             f"{layer.vocabulary} tokens.\nLayer: {layer.heads} heads over {layer.groups}, width {layer.width}, "
             f"positions: {layer.positions}, {'causal' if layer.causal else 'not causal'}, norms: {norms}."
         )

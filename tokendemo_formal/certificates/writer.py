@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tokendemo_formal.attention import Alibi, Layer, Learned, Rotary, Sinusoidal, softmax
 from tokendemo_formal.errors import InputError, UnsupportedError
-from tokendemo_formal.override.answer import Answer
-from tokendemo_formal.override.proof import Exact, Filter, Leaf, Section, Split, Trace
+from tokendemo_formal.override.answer import Answer, Bounds
+from tokendemo_formal.override.proof import Combination, Exact, Filter, Leaf, Section, Split, Trace
 from tokendemo_formal.override.question import Question
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
@@ -90,8 +90,8 @@ def lines(
     if answer.assignment is not None:
         assert answer.margin is not None
         header["witness"] = list(answer.assignment)
-        header["low"] = str(answer.margin.low)
-        header["high"] = str(answer.upper if claim == "optimum" else answer.margin.high)
+        low, high = _widened(answer.margin)
+        header["low"], header["high"] = str(low), str(answer.upper if claim == "optimum" else high)
     yield _line(header)
     yield described
     vocabulary = question.vocabulary_array
@@ -104,7 +104,7 @@ def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
     if answer.verdict == "gave-up":
         raise InputError("the search gave up, so there is nothing to certify; give it more time or nodes")
     if answer.verdict == "optimum":
-        return "optimum", answer.proof[-1:] if answer.proof[-1].reader_token is None else _last_length(answer)
+        return "optimum", _last_decision(answer)
     if answer.verdict == "override":
         if answer.minimum is None:
             return "override", ()
@@ -115,8 +115,17 @@ def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
     return "no-override", answer.proof
 
 
-def _last_length(answer: Answer) -> tuple[Section, ...]:
-    """The sections of the last decision, one for each reader token."""
+def _widened(margin: Bounds) -> tuple[Fraction, Fraction]:
+    """Bounds on the same side of 0 with room for the rounding of whoever checks: other formulas, other balls."""
+    low, high = margin.low, margin.high
+    slack = (high - low) * 2**16 + max(abs(low), abs(high)) / 2**40
+    if low > 0 or high < 0:
+        slack = min(slack, min(abs(low), abs(high)) / 2)
+    return low - slack, high + slack
+
+
+def _last_decision(answer: Answer) -> tuple[Section, ...]:
+    """The sections of the last decision: one for each reader token and each choice of rows that win."""
     bound = answer.proof[-1].bound
     return tuple(section for section in answer.proof if section.bound == bound)
 
@@ -149,13 +158,18 @@ def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
         "after": list(question.after),
         "reader": question.reader,
         "vocabulary": _ranges(question.vocabulary),
-        "toward": rows[0],
-        "against": rows[1],
+        "toward": rows[0] if question.contest is None else _ranges(question.toward),
+        "against": rows[1] if question.contest is None else _ranges(question.against),
         "threshold": str(question.readout.threshold),
         "through_final_norm": question.readout.final_norm and question.layer.final_norm is not None,
     }
     if question.positions is not None:
         described["positions"] = list(question.positions)
+    if question.also:
+        described["also"] = [
+            {"before": list(other.before), "after": list(other.after), "reader": other.reader}
+            for other in question.also
+        ]
     return described
 
 
@@ -206,10 +220,15 @@ def _section(section: Section) -> dict[str, Any]:
     described: dict[str, Any] = {
         "section": section.slots,
         "bound": float(section.bound).hex(),
-        "reading": section.reading.kind,
     }
-    if section.reading.kind == "tangent":
-        described["tangent"] = [x.hex() for x in section.reading.point]
+    points = section.tangents
+    if section.reading is not None:
+        described["reading"] = section.reading.kind
+        points = (section.reading.point,) if section.reading.kind == "tangent" else ()
+    if section.toward:
+        described["toward"] = list(section.toward)
+    if points:
+        described["tangent"] = [x.hex() for point in points for x in point]
     if section.reader_token is not None:
         described["reader_token"] = section.reader_token
     return described
@@ -225,12 +244,16 @@ def _nodes(trace: Trace, vocabulary: NDArray[np.int64]) -> Iterator[dict[str, An
                 node: dict[str, Any] = {"node": kind, "c": [x.hex() for x in step.c.tolist()]}
                 if step.joint:
                     node["joint"] = list(step.joint)
-                yield node
+                yield node | _of(step.of)
             elif isinstance(step, Exact):
-                yield {"node": "exact"}
+                yield {"node": "exact"} | _of(step.of)
             elif isinstance(step, Split):
                 yield {"node": "split", "slot": step.slot, "tokens": sorted(vocabulary[step.columns].tolist())}
                 pending += [step.second, step.first]
+
+
+def _of(combination: Combination) -> dict[str, Any]:
+    return {"of": [[*condition, weight.hex()] for condition, weight in combination]} if combination else {}
 
 
 def _line(content: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ Main declarations: :class:`Tensors`, :class:`Config`, :func:`read_json`.
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -109,7 +109,7 @@ class Config:
     def number(self, key: str, default: float | None = None, *, zero: bool = False) -> float:
         """A finite number, positive, or 0 where that is allowed."""
         value = default if self.get(key) is None else self.get(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= sys.float_info.max:
             self.refuse(key, "a number of 0 or more" if zero else "a positive number")
         if value == 0 and not zero:
             self.refuse(key, "a positive number")
@@ -302,7 +302,8 @@ def _weight_map(index: Path) -> dict[str, Path]:
                 f"{index}: tensor {name!r} points to {shard!r}; expected the plain name of a .safetensors file there"
             )
     homes = {name: index.parent / shard for name, shard in shards.items()}
-    missing = sorted({home.name for home in homes.values() if not home.exists()})
+    there = {path.name for path in index.parent.iterdir()}
+    missing = sorted({home.name for home in homes.values()} - there)
     if missing:
         raise ModelFileError(f"{index}: the shard {missing[0]!r} is missing ({len(missing)} in all); fetch it")
     return homes

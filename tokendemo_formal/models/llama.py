@@ -49,9 +49,16 @@ class Llama(Family):
         found = []
         for key in ("rope_scaling", "rope_parameters"):
             table = self.config.table(key)
-            kind = table.get("rope_type", table.get("type"))
-            if kind not in (None, "none", "default"):
-                found.append(f"{key}: rotary scaling {kind!r}; only 'default' is supported")
+            kinds = [table[name] for name in ("rope_type", "type") if table.get(name) is not None]
+            found += [
+                f"{key}: rotary scaling {kind!r}; only 'default' is supported"
+                for kind in kinds
+                if kind not in ("none", "default")
+            ]
+            if not kinds and (
+                unknown := sorted(table.keys() - {"rope_theta", "partial_rotary_factor", "rope_type", "type"})
+            ):
+                found.append(f"{key}: {', '.join(unknown)} without a rope_type; state one")
             if any(isinstance(value, dict) for value in table.values()):
                 found.append(f"{key}: rotary positions that differ from layer to layer")
         fractions = [table.get("partial_rotary_factor") for table in (self.config.values, *_rotary_tables(self.config))]

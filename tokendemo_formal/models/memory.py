@@ -83,7 +83,7 @@ def from_arrays(
         if name not in FEATURES:
             raise InputError(f"from_arrays: a layer has no field {name!r}{close_to(name, FEATURES)}")
     groups = heads if key_value_heads is None else key_value_heads
-    if heads < 1 or groups < 1 or heads % groups:
+    if not isinstance(heads, int) or not isinstance(groups, int) or heads < 1 or groups < 1 or heads % groups:
         raise InputError(f"{heads} query heads can't share {groups} key/value heads: expected a divisor")
     rows = as_array("embedding", embedding)
     if rows.ndim != 2:

@@ -194,6 +194,11 @@ def load_model(source: str) -> Model:
     family_class = _family(config)
     tensors = Tensors(directory)
     family = family_class(config, tensors)
+    if family.architecture.layers > len(tensors.names):
+        raise ModelFileError(
+            f"{path}: {family.architecture.layers} layers, but there are {len(tensors.names)} tensors in all; expected "
+            "the configuration of these weights"
+        )
     tokenizer = Tokenizer.from_directory(directory, family.special_tokens)
     size = family.architecture.vocabulary
     if tokenizer is not None and tokenizer.size > size:
@@ -208,7 +213,7 @@ def _family(config: Config) -> type[Family]:
     kind = config.get("model_type")
     if kind is None and all(config.get(key) is not None for key in KEYS):
         return TransformerLens
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise InputError(
             f"{config.path}: model_type {kind!r} is not supported; expected one of {', '.join(map(repr, FAMILIES))}, "
             f"or a TransformerLens configuration with {', '.join(KEYS)}"

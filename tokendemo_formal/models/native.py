@@ -20,10 +20,11 @@ import numpy as np
 import safetensors.numpy
 
 from tokendemo_formal.attention import (
+    ARRAYS,
+    NORMS,
     Alibi,
     Layer,
     Learned,
-    Norm,
     Rotary,
     Sinusoidal,
     Weights,
@@ -41,24 +42,8 @@ MODEL_TYPE = "tokendemo"
 REQUIRED = {"embedding": 2, "wq": 3, "wk": 3, "wv": 3, "wo": 3}
 """The arrays that every layer has, and their number of axes."""
 
-ARRAYS = (*REQUIRED, "bq", "bk", "bv", "bo", "offset", "score_bias", "unembedding", "unembedding_bias")
-NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
 ROLES = {"unembedding": "readout", "unembedding_bias": "readout_bias"}
 """Names of arrays that differ from the names of their roles."""
-
-
-def _arrays(layer: Layer) -> dict[str, Weights]:
-    """All arrays of a layer, under the names that they are stored with."""
-    arrays = {name: getattr(layer, name) for name in ARRAYS}
-    for name in NORMS:
-        norm: Norm | None = getattr(layer, name)
-        if norm is not None:
-            arrays |= {f"{name}.gain": norm.gain, f"{name}.bias": norm.bias}
-    if isinstance(layer.positions, Learned):
-        arrays["positions.table"] = layer.positions.table
-    if isinstance(layer.positions, Alibi):
-        arrays["positions.slopes"] = layer.positions.slopes
-    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _settings(layer: Layer) -> dict[str, Any]:
@@ -112,7 +97,7 @@ def save(
     """
     if layer.normaliser is not softmax:
         raise UnsupportedError("a layer with another normaliser than softmax can't be stored: code is no weight")
-    tensors = {name: _exactly(name, array, dtype) for name, array in _arrays(layer).items()}
+    tensors = {name: _exactly(name, array, dtype) for name, array in layer.arrays.items()}
     if special_tokens and tokenizer_json is None:
         raise InputError("special_tokens need a tokenizer that knows them; give tokenizer_json")
     files: dict[str, bytes] = {SINGLE: safetensors.numpy.save(tensors)}

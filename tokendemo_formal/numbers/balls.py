@@ -15,6 +15,7 @@ import flint
 import numpy as np
 from numpy.typing import NDArray
 
+from tokendemo_formal.errors import UnsupportedError
 from tokendemo_formal.numbers.base import Array, Exact, Log, Numbers
 
 
@@ -43,9 +44,7 @@ def ball(value: Exact | flint.arb) -> flint.arb:
 
 
 def endpoints(x: flint.arb) -> tuple[Fraction, Fraction]:
-    """The exact rational ends of a ball; raises ValueError for a ball that is not finite."""
-    if not x.is_finite():
-        raise ValueError(f"the ball {x} has no rational ends")
+    """The exact rational ends of a ball; raises UnsupportedError for a ball that is not finite."""
     middle, radius = _dyadic(x.mid()), _dyadic(x.rad())
     return middle - radius, middle + radius
 
@@ -62,6 +61,11 @@ def float_bounds(x: flint.arb) -> tuple[float, float]:
 
 
 def _dyadic(x: flint.arb) -> Fraction:
+    if not x.is_finite():
+        raise UnsupportedError(
+            f"a number of the layer is not finite ({x}): it divides by 0, as a norm with eps 0 does for a row without "
+            "variance, or its weights are not finite; change the tokens, the eps or the weights"
+        )
     mantissa, exponent = x.man_exp()
     shift = int(exponent)
     return Fraction(int(mantissa)) * (Fraction(2) ** shift)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,11 +21,14 @@ class Bounds:
     def decimals(self, digits: int = 12) -> tuple[str, str]:
         """Both ends as decimal strings, rounded outward to that many digits after the point.
 
-        More digits where fewer would round an end that is not 0 to 0: the sign is the verdict.
+        More digits where fewer would round an end that is not 0 to 0: the sign is the verdict. Beyond 1,000 of them
+        the ends have exponents instead: ``1.2e-13028``.
         """
-        for end in (self.low, self.high):
-            if end != 0:
-                digits = max(digits, len(str(end.denominator // abs(end.numerator))) + 1)
+        ends = [end for end in (self.low, self.high) if end != 0]
+        if any(end.denominator >> 3300 > abs(end.numerator) for end in ends):  # below 2^-3300 < 10^-990
+            return _scientific(self.low, -1), _scientific(self.high, 1)
+        for end in ends:
+            digits = max(digits, len(str(end.denominator // abs(end.numerator))) + 1)
         scale = 10**digits
         low = self.low.numerator * scale // self.low.denominator
         high = -(-self.high.numerator * scale // self.high.denominator)
@@ -34,6 +38,17 @@ class Bounds:
 def _decimal(scaled: int, digits: int) -> str:
     sign, text = ("-" if scaled < 0 else ""), str(abs(scaled)).rjust(digits + 1, "0")
     return f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else f"{sign}{text}"
+
+
+def _scientific(x: Fraction, towards: int) -> str:
+    """``x`` with four digits and an exponent, rounded up (``towards`` 1) or down (-1)."""
+    if x == 0:
+        return "0.0"
+    bits = abs(x.numerator).bit_length() - x.denominator.bit_length()
+    exponent = math.floor((bits - 1) * math.log10(2)) - 3  # so that four or five digits stand before the point
+    scaled = x / Fraction(10) ** exponent
+    digits = math.ceil(scaled) if towards > 0 else math.floor(scaled)
+    return f"{digits}e{exponent}"
 
 
 @dataclass(frozen=True)
@@ -47,8 +62,10 @@ class Answer:
         engine: what decided.
         slots: the number of slots of the witness; without one, the most that were asked for.
         assignment: the witness's token ids for the slots in the order of their positions, or None.
-        prompt: the ids of the whole prompt with the witness in it, or None.
-        margin: of the witness, enclosed in balls from the weights, or None.
+        prompt: the ids of the whole prompt (of the first template) with the witness in it, or None.
+        margin: of the witness, enclosed in balls from the weights, or None; with several templates the least.
+        prompts, margins: with several templates or rows, of each template.
+        pairs: likewise, the two rows between which it is closest: the best toward, and the best against.
         upper: a proved upper bound of the margin over all assignments with ``slots`` slots, where one was proved.
         ruled_out: the lengths for which it is proved that no assignment overrides.
         minimum: the length of the shortest override, where that is proved.
@@ -66,6 +83,9 @@ class Answer:
     assignment: tuple[int, ...] | None = None
     prompt: tuple[int, ...] | None = None
     margin: Bounds | None = None
+    prompts: tuple[tuple[int, ...], ...] = ()
+    margins: tuple[Bounds, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
     upper: Fraction | None = None
     ruled_out: tuple[int, ...] = ()
     minimum: int | None = None

@@ -63,11 +63,12 @@ class ExactGain:
         gain: flint.arb = self.decompose(prompt, reader, bits).gain
         return gain
 
-    def bounds(self, prompt: Sequence[int], reader: int) -> tuple[Fraction, Fraction]:
-        """Rational bounds of the gain, narrow beside its own size (or, at the highest precision, as they are)."""
+    def bounds(self, prompt: Sequence[int], reader: int, width: Fraction | None = None) -> tuple[Fraction, Fraction]:
+        """Rational bounds of the gain, narrow beside its own size and no further apart than ``width``, where that is
+        given (or, at the highest precision, as they are)."""
         for bits in PRECISIONS:
             low, high = endpoints(self.gain(prompt, reader, bits))
-            if high - low <= min(abs(low), abs(high)) * _NARROW:
+            if high - low <= min(abs(low), abs(high)) * _NARROW and (width is None or high - low <= width):
                 break
         return low, high
 
@@ -104,6 +105,19 @@ class ExactGain:
             plain = (BALLS.constant(readout.toward) - BALLS.constant(readout.against)).reshape(-1, 1)
             gain = project(BALLS, fold(BALLS, norm, plain, None), stream.reshape(1, -1))[0, 0]
             return Decomposition(weights, readouts, direct, gain + constant_of(BALLS, readout))
+
+    def stream(self, prompt: Sequence[int], reader: int, bits: int) -> Array:
+        """(d,) what the readout's rows are multiplied with: the residual stream, or the final norm of it."""
+        layer, norm = self.question.layer, final_norm(self.question)
+        with precision(bits):
+            raw = self.computation(bits).rows(prompt, range(len(prompt)))
+            full = self._reading(prompt[reader], reader, bits, whole=True)
+            votes = [full.votes(raw[p : p + 1], p) for p in range(len(prompt)) if layer.sees(reader, p)]
+            stream = full.total(BALLS.stack([s[0] for s, _ in votes]), BALLS.stack([r[0] for _, r in votes]))
+            if norm is None:
+                return stream
+            identity = BALLS.constant(np.eye(layer.width))
+            return project(BALLS, fold(BALLS, norm, identity, None), stream.reshape(1, -1))[0]
 
     def _reading(self, token: int, position: int, bits: int, whole: bool) -> Reading:
         """The layer as seen from a reader, in the margin's direction or (``whole``) in all."""

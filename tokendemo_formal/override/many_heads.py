@@ -39,10 +39,10 @@ _ACTIVE = 24
 
 _BLOCK = 1024
 _RESTARTS = 12
-_JOINT_BUDGET = 2**14
+JOINT_BUDGET = 2**14
 """Sums that one bound may cost: contenders times choices of w."""
 
-_CHECKED_BUDGET = 2**18
+CHECKED_BUDGET = 2**18
 """The same where a checker has to repeat it, which looks at all candidates."""
 
 _ASCENTS = 16
@@ -197,7 +197,7 @@ class Search:
             if after < candidates.count:
                 node.trace.append(Filter(bound.c, bound.joint))
                 node.sets = [s if len(s) < len(old) else old for s, old in zip(sets, node.sets, strict=True)]
-                node.active = _within(node.active, node.sets)
+                node.active = within(node.active, node.sets)
             if after > len(sets) and after > _WORTH_A_ROUND * candidates.count:
                 break
         if root:
@@ -216,14 +216,14 @@ class Search:
         active = self._most_active(node)
         for half, trace in ((columns[inside], split.first), (columns[~inside], split.second)):
             sets = [*node.sets[:slot], half, *node.sets[slot + 1 :]]
-            self._push(Node(sets, _within(active, sets), node.c, node.bound, trace, node.rivals, node.candidates))
+            self._push(Node(sets, within(active, sets), node.c, node.bound, trace, node.rivals, node.candidates))
 
     def _bounded(self, node: Node, candidates: Candidates) -> Bound:
         """The bound at good multipliers; leaves these, and the tokens that shape it, in the node."""
         best: Bound | None = None
         for _ in range(_ROOT_PASSES if node.trace is self.trace else _PASSES):
             rivals = min(node.rivals, candidates.count)
-            most = _CHECKED_BUDGET // candidates.count if self.certify else _JOINT_BUDGET // rivals
+            most = CHECKED_BUDGET // candidates.count if self.certify else JOINT_BUDGET // rivals
             joint = joint_heads(self.problem, candidates, node.active, node.c, most)
             c, expected = descend(self.problem, candidates, node.active, node.c, joint, self.target, self.best_value)
             bound = evaluate(self.problem, candidates, c, joint)
@@ -368,7 +368,7 @@ class Search:
         return start
 
 
-def _within(active: list[Columns], sets: list[Columns]) -> list[Columns]:
+def within(active: list[Columns], sets: list[Columns]) -> list[Columns]:
     """The active tokens that are still candidates; where none is, some candidate."""
     kept = []
     for tokens, candidates in zip(active, sets, strict=True):

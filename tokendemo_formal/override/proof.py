@@ -13,6 +13,13 @@ from tokendemo_formal.override.reading import LinearReading
 Columns: TypeAlias = NDArray[np.int64]
 """Indices into a question's vocabulary."""
 
+Condition: TypeAlias = tuple[int, int]
+"""One of the conditions of a question: the template's index, and the row (of ``against``) that is to be beaten."""
+
+Combination: TypeAlias = tuple[tuple[Condition, float], ...]
+"""Conditions with weights above 0: what is bounded is the weighted sum of their margins. Where a question has one
+condition, empty."""
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -20,6 +27,7 @@ class Leaf:
 
     c: NDArray[np.float64]
     joint: tuple[int, ...]
+    of: Combination = ()
 
 
 @dataclass(frozen=True)
@@ -28,11 +36,14 @@ class Filter:
 
     c: NDArray[np.float64]
     joint: tuple[int, ...]
+    of: Combination = ()
 
 
 @dataclass(frozen=True)
 class Exact:
-    """One assignment is left; it was decided in balls."""
+    """One assignment is left; it was decided in balls, by the condition given where there are several."""
+
+    of: Combination = ()
 
 
 @dataclass(frozen=True)
@@ -56,13 +67,17 @@ class Section:
     Attributes:
         slots: the length.
         bound: the bound.
-        reading: the linear reading that was bounded.
+        reading: the linear reading that was bounded; None where there are several conditions.
         trace: how the root was closed.
         reader_token: the id that was tried in the reader's slot, where the reader stands in one.
+        tangents: where there are several conditions, for each template the point of its tangents, if any were used.
+        toward: where there are several rows to choose from, for each template the row that does not win.
     """
 
     slots: int
     bound: float
-    reading: LinearReading
+    reading: LinearReading | None
     trace: Trace
     reader_token: int | None = None
+    tangents: tuple[tuple[float, ...], ...] = ()
+    toward: tuple[int, ...] = ()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -41,6 +43,47 @@ class Readout:
 
 
 @dataclass(frozen=True)
+class Contest:
+    """Rows of a model's readout, of which one has to beat several others, or one of several has to.
+
+    Args:
+        rows: (n, d) all rows.
+        biases: (n,) what the unembedding adds to their logits, or None.
+        toward: one of these has to beat
+        against: all of these; none of them is in ``toward``.
+
+    Raises:
+        ScenarioError: for no rows, unknown ones, or rows that are in both.
+    """
+
+    rows: Weights
+    biases: Weights | None
+    toward: tuple[int, ...]
+    against: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name, ids in (("toward", self.toward), ("against", self.against)):
+            if not ids or len(set(ids)) < len(ids) or not set(ids) <= set(range(len(self.rows))):
+                raise ScenarioError(
+                    f"readout.{name}: expected rows below {len(self.rows)}, each once; found {list(ids)}"
+                )
+        if both := set(self.toward) & set(self.against):
+            raise ScenarioError(f"readout.against: row {min(both)} is in readout.toward, too; drop one of the two")
+
+    def bias(self, row: int) -> float:
+        return 0.0 if self.biases is None else float(self.biases[row])
+
+
+@dataclass(frozen=True)
+class Template:
+    """The fixed part of a prompt: token ids around the slots, and where the reader stands."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    reader: Literal["first", "last"] | int
+
+
+@dataclass(frozen=True)
 class Prompt:
     """A prompt with holes: ``tokens[p]`` is the id at position p, None in a slot."""
 
@@ -71,10 +114,14 @@ class Question:
         vocabulary: the ids that the adversary may use, without repeats.
         positions: where the slots stand in the whole prompt, if not between ``before`` and ``after``; a question with
             fewer slots uses the first of them.
+        also: further templates that the same tokens have to override, too; the margin is then the least of all.
+        contest: the rows that compete, where these are not just the readout's two: the margin is then the largest logit
+            of those toward, less the largest of those against, less the threshold; rows of ``readout`` are not read.
 
     Raises:
         ScenarioError: for ids outside the layer's vocabulary, a reader outside the prompt, an empty vocabulary,
-            a prompt longer than the context, slots that the reader can't see.
+            a prompt longer than the context, slots that the reader can't see, readout rows that are not (d,) finite
+            numbers.
     """
 
     layer: Layer
@@ -85,6 +132,8 @@ class Question:
     slots: int
     vocabulary: tuple[int, ...]
     positions: tuple[int, ...] | None = None
+    also: tuple[Template, ...] = ()
+    contest: Contest | None = None
 
     def __post_init__(self) -> None:
         size = self.layer.vocabulary
@@ -98,8 +147,11 @@ class Question:
                 raise ScenarioError(f"{name}: token id {wrong[0]} is outside the vocabulary of {size} tokens")
         if len(set(self.vocabulary)) != len(self.vocabulary):
             raise ScenarioError("adversary.vocabulary: a token id is listed twice")
-        if self.slots < 0:
-            raise ScenarioError(f"adversary.slots: expected 0 or more, found {self.slots}")
+        if not isinstance(self.slots, int) or self.slots < 0:
+            raise ScenarioError(f"adversary.slots: expected 0 or more, found {self.slots!r}")
+        if self.reader not in ("first", "last") and not isinstance(self.reader, int):
+            raise ScenarioError(f"template.reader: expected 'first', 'last' or a position; found {self.reader!r}")
+        self._check_readout()
         if self.slots and not self.vocabulary:
             raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
         if self.positions is not None and (
@@ -109,6 +161,70 @@ class Question:
                 f"adversary.positions: expected at least {self.slots} increasing numbers; found {list(self.positions)}"
             )
         self.prompt(self.slots)
+        for number in range(1, len(self.also) + 1):
+            try:
+                self.with_template(number)
+            except ScenarioError as error:
+                raise ScenarioError(f"template[{number + 1}]: {error}") from error
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """All templates that the same tokens have to override."""
+        return (Template(self.before, self.after, self.reader), *self.also)
+
+    def with_template(self, index: int) -> Question:
+        """The question of one template alone."""
+        template = self.templates[index]
+        return replace(self, before=template.before, after=template.after, reader=template.reader, also=())
+
+    def _check_readout(self) -> None:
+        readout, width = self.readout, self.layer.width
+        for name in ("toward", "against"):
+            row = getattr(readout, name)
+            if not isinstance(row, np.ndarray) or row.shape != (width,):
+                found = f"shape {row.shape}" if isinstance(row, np.ndarray) else type(row).__name__
+                raise ScenarioError(f"readout.{name}: expected an array of shape ({width},), found {found}")
+            if row.dtype != object and not np.isfinite(row).all():
+                raise ScenarioError(f"readout.{name}: expected finite numbers, found {row[~np.isfinite(row)][0]}")
+        for name in ("toward_bias", "against_bias", "threshold"):
+            value = getattr(readout, name)
+            if not abs(value) <= sys.float_info.max:  # NaN, too
+                found = f"{Decimal(value.numerator) / value.denominator:.1e}" if isinstance(value, Fraction) else value
+                raise ScenarioError(
+                    f"readout.{name}: expected a number of at most {sys.float_info.max:.1e} in size, found {found}"
+                )
+
+    @property
+    def several(self) -> bool:
+        """Whether the margin is made of several linear functions, of templates or of pairs of rows."""
+        return bool(self.also) or self.contest is not None
+
+    @property
+    def toward(self) -> tuple[int, ...]:
+        """Rows of which one has to win; of a readout that names no rows, 0 stands for its own."""
+        pair = (0, 1) if self.readout.rows is None else self.readout.rows
+        return (pair[0],) if self.contest is None else self.contest.toward
+
+    @property
+    def against(self) -> tuple[int, ...]:
+        """Rows that have to be beaten, likewise."""
+        pair = (0, 1) if self.readout.rows is None else self.readout.rows
+        return (pair[1],) if self.contest is None else self.contest.against
+
+    def alone(self, template: int, toward: int, against: int) -> Question:
+        """The plain question of one template and one pair of rows."""
+        question, contest = self.with_template(template), self.contest
+        if contest is None:
+            return question
+        readout = replace(
+            self.readout,
+            toward=contest.rows[toward],
+            against=contest.rows[against],
+            toward_bias=contest.bias(toward),
+            against_bias=contest.bias(against),
+            rows=(toward, against),
+        )
+        return replace(question, readout=readout, contest=None)
 
     def with_slots(self, slots: int) -> Question:
         """The same question with another number of slots."""
@@ -121,6 +237,9 @@ class Question:
             ScenarioError: where it can't be laid out or the reader can't see a slot.
         """
         length = len(self.before) + len(self.after) + slots
+        limit = self.layer.context
+        if limit is not None and length > limit:  # before anything of that length is made
+            raise ScenarioError(f"template: {length} tokens with {slots} slots, but the layer has {limit} positions")
         if self.positions is None:
             holes: Sequence[int] = range(len(self.before), len(self.before) + slots)
         else:
@@ -134,9 +253,6 @@ class Question:
         tokens = tuple(None if p in taken else next(rest) for p in range(length))
         if not tokens:
             raise ScenarioError("template: the prompt is empty, so there is no reader; give before or after")
-        limit = self.layer.context
-        if limit is not None and length > limit:
-            raise ScenarioError(f"template: {length} tokens with {slots} slots, but the layer has {limit} positions")
         named = {"first": 0, "last": length - 1}
         reader = named[self.reader] if isinstance(self.reader, str) else self.reader
         reader = reader + length if reader < 0 else reader

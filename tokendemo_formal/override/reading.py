@@ -76,7 +76,7 @@ def final_norm(question: Question) -> Norm | None:
 def norm_offset(question: Question) -> Fraction:
     """β in gain = N(z)/σ(z) + β, for a readout through a final norm; exact."""
     readout, norm = question.readout, final_norm(question)
-    offset = Fraction(readout.toward_bias) - Fraction(readout.against_bias) - readout.threshold
+    offset = Fraction(readout.toward_bias) - Fraction(readout.against_bias) - Fraction(readout.threshold)
     if norm is not None and norm.bias is not None:
         rows = zip(readout.toward.tolist(), readout.against.tolist(), norm.bias.tolist(), strict=True)
         offset += sum((Fraction(t) - Fraction(a)) * Fraction(b) for t, a, b in rows)

@@ -12,8 +12,8 @@ from typing import get_args
 
 import numpy as np
 
-from tokendemo_formal.attention import Computation
-from tokendemo_formal.errors import InputError, ScenarioError
+from tokendemo_formal.attention import Computation, softmax
+from tokendemo_formal.errors import InputError, ScenarioError, UnsupportedError
 from tokendemo_formal.numbers.balls import precision
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure, Rows, Table
 from tokendemo_formal.numbers.float64 import FLOAT64
@@ -79,6 +79,7 @@ def solve(
 
     Raises:
         InputError: for an unknown ask or engine, limits that are not positive, a problem too large for the engine.
+        UnsupportedError: for a normaliser other than softmax, and for token rows that are not floats.
         ScenarioError: where the reader stands in a slot and the vocabulary is too large to try its tokens.
     """
     for name, value, choices in (("ask", ask, get_args(Ask)), ("engine", engine, get_args(Engine))):
@@ -87,6 +88,12 @@ def solve(
     for name, number in (("tolerance", tolerance), ("time_limit", time_limit), ("node_limit", node_limit)):
         if number is not None and not number > 0:
             raise InputError(f"{name}: expected a positive number, found {number}")
+    if not tolerance < math.inf:
+        raise InputError(f"tolerance: expected a finite number, found {tolerance}")
+    if question.layer.normaliser is not softmax:
+        raise UnsupportedError("layer.normaliser: every engine knows softmax only; ask about a layer with softmax")
+    if question.layer.embedding.dtype == object:  # float tables of these would be rounded
+        raise UnsupportedError("layer.embedding: found an array of objects; engines take rows of floats only")
     limits = Limits(
         nodes=math.inf if node_limit is None else node_limit,
         deadline=math.inf if time_limit is None else time.monotonic() + time_limit,
@@ -95,7 +102,13 @@ def solve(
         raise InputError(f"workers: expected at least 1, found {workers}")
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
-    run = _Run(question, engine, limits, progress, certify, executor, workers)
+    if question.several and executor is not None:
+        raise InputError("executor: a question of several templates or readouts is searched on one processor")
+    run = Run(question, engine, limits, progress, certify, executor, workers)
+    if question.several:
+        from tokendemo_formal.override.compound import CompoundRun  # it builds on this module
+
+        run = CompoundRun(question, engine, limits, progress, certify)
     if ask == "exists":
         answer = run.exists()
     elif ask == "minimum":
@@ -130,7 +143,7 @@ class _Clock:
         self.seconds[phase] += time.monotonic() - started
 
 
-class _Run:
+class Run:
     """One call of :func:`solve`."""
 
     def __init__(
@@ -140,8 +153,8 @@ class _Run:
         limits: Limits,
         progress: Callable[[Progress], None] | None,
         certify: bool,
-        executor: Executor | None,
-        workers: int | None,
+        executor: Executor | None = None,
+        workers: int | None = None,
     ) -> None:
         self.question = question
         self.engine = engine
@@ -190,7 +203,8 @@ class _Run:
         prompt = question.prompt(question.slots)
         # Any assignment will do for a start: the first decision is whether a better one exists.
         best: Assignment = (0,) * len(prompt.slots)
-        gain = self._gain(prompt, best)
+        width = Fraction(tolerance) / 8  # a wider enclosure would let the best be found above itself, again and again
+        gain = self.gain(prompt, best, width)
         while True:
             target = float(np.nextafter(float(gain.low + Fraction(tolerance) * Fraction(3, 4)), -np.inf))
             if Fraction(target) < gain.low:
@@ -200,8 +214,8 @@ class _Run:
                 break
             assert outcome.assignment is not None
             best = outcome.assignment
-            gain = self._gain(prompt, best)
-        answer = self._witnessed("maximum", prompt, best)
+            gain = self.gain(prompt, best, width)
+        answer = replace(self._witnessed("maximum", prompt, best), margin=gain)
         if outcome.kind == "gave-up":
             self._note_undecided(outcome)
             return replace(answer, verdict="gave-up", upper=self._upper(outcome))
@@ -218,7 +232,7 @@ class _Run:
             start: a known assignment, to begin near.
         """
         if not prompt.slots:
-            verdict = self._above(prompt, (), target)
+            verdict = self.above(prompt, (), target)
             if verdict is False and self.certify:
                 self.sections.append(Section(0, target, self._linear(prompt, target, None), [Exact()]))
             kind = {True: "found", False: "refuted", None: "gave-up"}[verdict]
@@ -239,6 +253,8 @@ class _Run:
         at = prompt.slots.index(prompt.reader)
         bound, undecided, gave_up = -math.inf, None, False
         for column, token in enumerate(vocabulary):
+            if self.limits.over:  # each token needs tables of its own, which no engine's own limit sees
+                return Outcome("gave-up", undecided=undecided)
             tokens = list(prompt.tokens)
             tokens[prompt.reader] = token
             fixed = Prompt(tuple(tokens), prompt.reader)
@@ -251,11 +267,11 @@ class _Run:
             if fixed.slots:
                 outcome = self._decide_read(fixed, prompt, target, whole, rest)
             else:
-                verdict = self._above(prompt, (column,), target)
+                verdict = self.above(prompt, (column,), target)
                 if verdict is False and self.certify:
                     self.sections.append(Section(1, target, self._linear(fixed, target, None), [Exact()], token))
                 outcome = Outcome("found", ()) if verdict else Outcome("gave-up" if verdict is None else "refuted")
-            self._builder = None  # tables of one reader token are of no use to the next
+            self.forget_tables()  # those of one reader token are of no use to the next
             if outcome.kind == "found":
                 assert outcome.assignment is not None
                 return replace(outcome, assignment=whole(outcome.assignment))
@@ -274,12 +290,12 @@ class _Run:
     ) -> Outcome:
         """A decision whose reader is a fixed token of ``prompt``; ``whole`` turns assignments to ones of ``asked``."""
         began = time.monotonic()
-        linear, enclosed = self._enclosed(prompt, target, start)
+        linear, enclosed = self.enclosed(prompt, target, start)
         self.clock.timed("tables", began)
         began = time.monotonic()
 
         def confirm(assignment: Assignment) -> bool | None:
-            return self._above(asked, whole(assignment), target)
+            return self.above(asked, whole(assignment), target)
 
         try:
             if self.engine == "brute-force":
@@ -337,13 +353,16 @@ class _Run:
 
     # Tables
 
-    def _enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
+    def enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
         linear = self._linear(prompt, target, start)
         if linear.kind in ("tangent", "deviation"):
             return linear, TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS)).enclosed(prompt)
         if self._builder is None:
             self._builder = TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS))
         return linear, self._builder.enclosed(prompt)
+
+    def forget_tables(self) -> None:
+        self._builder = None
 
     def _linear(self, prompt: Prompt, target: float, start: Assignment | None) -> LinearReading:
         with precision(FOLD_BITS):
@@ -396,18 +415,18 @@ class _Run:
         own = reading.direct().reshape(1, 1, d)
         length = ENCLOSURES.constant(np.array([float(_lengths(own)[0, 0]), *longest.tolist()])).sum(0)
         variance = length * length / float(d) + ENCLOSURES.constant(norm.eps)
-        return float(ENCLOSURES.sqrt(variance).upper)
+        return float(ENCLOSURES.sqrt(Enclosure(variance.upper)).upper)
 
     # Witnesses
 
     def _ids(self, assignment: Assignment) -> tuple[int, ...]:
         return tuple(self.question.vocabulary[column] for column in assignment)
 
-    def _above(self, prompt: Prompt, assignment: Assignment, target: float) -> bool | None:
+    def above(self, prompt: Prompt, assignment: Assignment, target: float) -> bool | None:
         return self.exact.above(prompt.filled(self._ids(assignment)), prompt.reader, target)
 
-    def _gain(self, prompt: Prompt, assignment: Assignment) -> Bounds:
-        return Bounds(*self.exact.bounds(prompt.filled(self._ids(assignment)), prompt.reader))
+    def gain(self, prompt: Prompt, assignment: Assignment, width: Fraction | None = None) -> Bounds:
+        return Bounds(*self.exact.bounds(prompt.filled(self._ids(assignment)), prompt.reader, width))
 
     def _witnessed(self, ask: Ask, prompt: Prompt, assignment: Assignment | None) -> Answer:
         assert assignment is not None
@@ -418,7 +437,7 @@ class _Run:
             len(prompt.slots),
             assignment=self._ids(assignment),
             prompt=prompt.filled(self._ids(assignment)),
-            margin=self._gain(prompt, assignment),
+            margin=self.gain(prompt, assignment),
         )
 
     def _gave_up(self, ask: Ask, slots: int, outcome: Outcome, ruled_out: tuple[int, ...]) -> Answer:
@@ -449,4 +468,5 @@ def _lengths(x: Enclosure) -> Floats:
     """(n, H) upper bounds of the Euclidean lengths of (n, H, d) enclosed vectors."""
     n, heads, d = x.shape
     largest = ENCLOSURES.constant(x.largest.reshape(n * heads, d))
-    return np.asarray(ENCLOSURES.sqrt((largest * largest).sum(1)).upper.reshape(n, heads))
+    squares = Enclosure((largest * largest).sum(1).upper)  # from above only: that of a zero vector reaches below 0
+    return np.asarray(ENCLOSURES.sqrt(squares).upper.reshape(n, heads))

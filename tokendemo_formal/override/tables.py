@@ -20,6 +20,7 @@ likewise, b's times the limit. Underflow is outweighed by the constant TINY.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -245,3 +246,39 @@ def _inflated(terms: Terms, limit: Floats) -> SlotTable:
     extra = (a.rad + limit * b.rad + (heads + 8) * UNIT * size) * (1 + 16 * UNIT) + TINY
     upper = np.nextafter(a.mid + extra, np.inf)
     return SlotTable(np.ascontiguousarray(upper.T), np.ascontiguousarray(b.mid.T))
+
+
+def combine(parts: Sequence[tuple[Hashable, Enclosed, float]]) -> Enclosed:
+    """The weighted sum of several functions of the same assignments, as one function of more heads.
+
+    Functions of the same template have the same exponentials: their numerators are added, and the heads stay as many.
+
+    Args:
+        parts: of each function the template, its numbers, and its weight.
+    """
+    groups: dict[Hashable, list[tuple[Enclosed, float]]] = {}
+    for template, enclosed, weight in parts:
+        groups.setdefault(template, []).append((enclosed, weight))
+    direct = sum((enclosed.direct * weight for _, enclosed, weight in parts), Enclosure(0.0))
+    templates = [
+        [(Terms(e.template.a.sum(0).reshape(1, -1), e.template.b.sum(0).reshape(1, -1)), w) for e, w in group]
+        for group in groups.values()
+    ]
+    slots = [[[(e.slots[i], w) for e, w in group] for group in groups.values()] for i in range(len(parts[0][1].slots))]
+    return Enclosed(direct, _side_by_side(templates), tuple(map(_side_by_side, slots)))
+
+
+def _side_by_side(groups: Sequence[Sequence[tuple[Terms, float]]]) -> Terms:
+    """The heads of each group's weighted sum, beside those of the others."""
+    a, b = [], []
+    for group in groups:
+        first = group[0][0].b
+        assert all(np.array_equal(terms.b.mid, first.mid) for terms, _ in group), "one template has one b"
+        a.append(sum((terms.a * weight for terms, weight in group), Enclosure(np.zeros(first.shape))))
+        b.append(first)
+    return Terms(_concatenated(a), _concatenated(b))
+
+
+def _concatenated(arrays: Sequence[Enclosure]) -> Enclosure:
+    mid = np.concatenate([x.mid for x in arrays], axis=1)
+    return Enclosure(mid, np.concatenate([np.broadcast_to(x.rad, x.shape) for x in arrays], axis=1))

@@ -67,7 +67,7 @@ def _applies(question: Question) -> bool:
         all(norm is None for norm in norms)
         and layer.normaliser is softmax
         and (layer.positions is None or isinstance(layer.positions, (Learned, Alibi)))
-        and layer.embedding.dtype != object
+        and all(array.dtype != object for array in layer.arrays.values())
     )
 
 

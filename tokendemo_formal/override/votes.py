@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tokendemo_formal.override.exact import PRECISIONS, ExactGain
+from tokendemo_formal.errors import UnsupportedError
+from tokendemo_formal.override.exact import PRECISIONS, Decomposition, ExactGain
 from tokendemo_formal.override.question import Question
 
 
@@ -32,10 +35,25 @@ class Votes:
 
 
 def votes(question: Question, assignment: Sequence[int]) -> Votes:
-    """The votes in the question's prompt with these token ids in its slots (as many as the ids)."""
+    """The votes in the question's prompt with these token ids in its slots (as many as the ids).
+
+    Args:
+        question: its ``slots`` plays no part.
+        assignment: token ids for the slots, in the order of their positions.
+
+    Raises:
+        InputError: for an id outside the vocabulary; ScenarioError for more of them than fit.
+        UnsupportedError: where a number is not finite in float64.
+    """
     prompt = question.prompt(len(assignment))
     tokens = prompt.filled(assignment)
-    parts = ExactGain(question).decompose(tokens, prompt.reader, PRECISIONS[0])
+    exact = ExactGain(question)
+    for bits in PRECISIONS:
+        parts = exact.decompose(tokens, prompt.reader, bits)
+        if all(x.rel_accuracy_bits() > 53 or abs(x) < 1e-300 for x in _numbers(parts)):
+            break
+    if not all(math.isfinite(float(x)) for x in _numbers(parts)):
+        raise UnsupportedError("votes: a number is not finite in float64, such as one that a norm with eps 0 divides")
     return Votes(
         tokens,
         tuple(p for p in range(len(tokens)) if question.layer.sees(prompt.reader, p)),
@@ -44,3 +62,9 @@ def votes(question: Question, assignment: Sequence[int]) -> Votes:
         float(parts.direct),
         float(parts.gain),
     )
+
+
+def _numbers(parts: Decomposition) -> Iterator[Any]:
+    yield from parts.weights.ravel()
+    yield from (parts.weights * parts.readouts).ravel()
+    yield from (parts.direct, parts.gain)

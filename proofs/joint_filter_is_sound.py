@@ -1,0 +1,38 @@
+"""The filter with jointly bounded heads: proof."""
+
+from __future__ import annotations
+
+from tokendemo_formal.logic.terms import implies, total
+from tokendemo_formal.proving import Proof, main
+from tokendemo_formal.proving.lemmas.sums import sum_member, sum_subtracted
+from tokendemo_formal.theorems.bounds import gain, joint_bound, joint_slot_term, top
+from tokendemo_formal.theorems.setting import m
+
+
+def prove(p: Proof) -> None:
+    p.say("The joint leaf bound holds with the terms themselves as tops.")
+    itself = p.each(m, lambda i: joint_slot_term(i) <= joint_slot_term(i))
+    names = ("b_lo is at most b", "b_hi is at least b", "L is positive")
+    tables = [p.assumption(name) for name in (*names, "w of a joint head is 1/L where N > c D, and 1/U elsewhere")]
+    leaf = p.use("joint_leaf_bound", functions={top: joint_slot_term}, by=[*tables, itself])
+
+    p.say("No term exceeds its top, so the sum of all shortfalls is at least that of any one slot.")
+    short = p.each(m, lambda i: top(i) - joint_slot_term(i) >= 0, [p.assumption("top is at least each slot's term")])
+    shortfall = p.lemma(sum_subtracted, m, lambda i: top(i), joint_slot_term)
+    slack = total(m, lambda i: top(i) - joint_slot_term(i))
+    one = p.each(
+        m,
+        lambda i: top(i) - joint_slot_term(i) <= slack,
+        lambda i: [
+            p.kernel.arithmetic(
+                implies(i < m, top(i) - joint_slot_term(i) <= slack),
+                [short, sum_member(p.kernel, m, lambda j: top(j) - joint_slot_term(j), i)],
+            )
+        ],
+    )
+    each_slot = p.each(m, lambda i: gain <= joint_bound - top(i) + joint_slot_term(i), [one, leaf, shortfall])
+    p.conclude([each_slot])
+
+
+if __name__ == "__main__":
+    main("joint_filter_is_sound", prove)

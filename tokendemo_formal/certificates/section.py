@@ -1,0 +1,175 @@
+"""What a section of a certificate bounds: linear functions of the residual stream z that stand in for the gain.
+
+Nothing here comes from the rest of the package but the checker's other modules.
+
+Main declarations: :class:`Section`, :class:`Reading`, :func:`lead`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from operator import mul
+from typing import Any
+
+from flint import arb, ctx, fmpq
+
+from tokendemo_formal.certificates.claim import Prompt, Question, Readout
+from tokendemo_formal.certificates.layer import Ball, Evaluation, Row, centred, dot, root
+from tokendemo_formal.certificates.stored import RefusedError, keys, malformed, rational
+
+KINDS = ("folded", "tangent", "deviation")
+
+
+def direction(question: Question, readout: Readout) -> Row:
+    """u, or with a final norm P(gain · u), so that N(z) is its product with z."""
+    row = [arb(x) for x in readout.difference]
+    if question.norm is not None:
+        row = [*map(mul, row, question.norm.gain.balls())]
+        row = centred(row) if question.norm.centred else row
+    return row
+
+
+def lead(question: Question, readout: Readout, z: Row) -> Ball:
+    """What toward has more than against and the threshold, given the residual stream."""
+    value = dot(direction(question, readout), z)
+    if question.norm is not None:
+        z = centred(z) if question.norm.centred else z
+        value *= (dot(z, z) / len(z) + arb(question.norm.eps)).rsqrt()
+    return value + arb(readout.beta)
+
+
+class Section:
+    """One length (and, where the adversary owns the reader, one reader token): a bound of the gain to be proved.
+
+    Attributes:
+        toward: for each template the row that is to win; where there are several to choose from, each choice has a
+            section.
+        prompts: each template's prompt with its slots; a reader token stands in them.
+        root: the candidates of each slot.
+
+    Args:
+        line: of the certificate.
+        question: what is asked.
+        length: of the assignments.
+        token: the reader's, where it is the adversary's.
+        toward: as above.
+        bound: of the gain.
+    """
+
+    def __init__(
+        self,
+        line: Mapping[str, Any],
+        question: Question,
+        length: int,
+        token: int | None,
+        toward: tuple[int, ...],
+        bound: fmpq,
+    ) -> None:
+        chosen = len(question.toward) > 1
+        required = (
+            {"section", "bound"} | (set() if question.several else {"reading"}) | ({"toward"} if chosen else set())
+        )
+        keys(line, required, ["tangent"] if token is None else ["tangent", "reader_token"])
+        found = (line["section"], line.get("reader_token"), rational(line["bound"], "bound"))
+        same = line.get("toward", [*toward]) == [*toward]
+        if (
+            found != (length, token, bound)
+            or type(found[0]) is not int
+            or type(found[1]) is not type(token)
+            or not same
+        ):
+            raise RefusedError(
+                "invalid",
+                f"a section of (length, reader token, bound) = {found}; the claim needs {(length, token, bound)}"
+                + (f", toward the rows {[*toward]}" if chosen else ""),
+            )
+        self.question, self.bound, self.toward, self.prompts = question, bound, toward, list[Prompt]()
+        owned = question.owned(length)
+        for index in range(len(question.templates)):
+            prompt = question.prompt(length, index)
+            at = None if owned is None else prompt.slots[owned]
+            tokens = tuple(token if p == at else t for p, t in enumerate(prompt.tokens))
+            self.prompts.append(Prompt(tokens, prompt.reader))
+        self.root: tuple[Sequence[int], ...] = (question.vocabulary,) * len(self.prompts[0].slots)
+        self._readings: dict[tuple[int, int], Reading] = {}
+        if not question.several:
+            reading = self.reading(0, question.against[0])
+            if line["reading"] != reading.kind:
+                malformed(f"reading: this section is one of the reading {reading.kind!r}")
+            if ("tangent" in line) != (reading.kind == "tangent"):
+                malformed("tangent: expected with the reading 'tangent', and with no other")
+        elif "tangent" in line and question.norm is None:
+            malformed("tangent: expected with a final norm only")
+        self.tangents = [self._tangent(line["tangent"], i) for i in range(len(self.prompts)) if "tangent" in line]
+
+    def _tangent(self, entries: object, index: int) -> list[fmpq]:
+        """That of a template: they stand one after the other."""
+        size = self.question.layer.width + 1
+        if not isinstance(entries, list) or len(entries) != size * len(self.prompts):
+            malformed(f"tangent: expected a list of {size * len(self.prompts)} numbers")
+        tangent = [rational(entry, "tangent") for entry in entries[size * index : size * (index + 1)]]
+        with ctx.workprec(4096):
+            if not sum((arb(e) ** 2 for e in tangent), arb(0)) <= 1:
+                raise RefusedError("invalid", "tangent: the sum of its squares is not at most 1")
+        return tangent
+
+    def reading(self, index: int, against: int) -> Reading:
+        """The linear function that stands in for the lead over one row in one template."""
+        if (index, against) not in self._readings:
+            self._readings[index, against] = Reading(self, index, self.question.readout(self.toward[index], against))
+        return self._readings[index, against]
+
+    def held(self, index: int) -> dict[int, Sequence[int]]:
+        """What each position that a template's reader sees may hold."""
+        tokens, reader = self.prompts[index]
+        visible = self.question.layer.visible(reader, len(tokens))
+        return {j: self.question.vocabulary if (token := tokens[j]) is None else [token] for j in visible}
+
+
+class Reading:
+    """⟨direction, z⟩ + constant, which is above 0 wherever the lead is above the section's bound.
+
+    Attributes:
+        kind: ``plain``, ``folded``, ``tangent`` or ``deviation``.
+    """
+
+    def __init__(self, section: Section, index: int, readout: Readout) -> None:
+        self._section, self._index, self._readout = section, index, readout
+        self._norm, self._kappa = section.question.norm, section.bound - readout.beta
+        sign = 0 if self._kappa == 0 else 1 if self._kappa > 0 else 2
+        self.kind = "plain" if self._norm is None else KINDS[sign]
+
+    @cached_property
+    def _tangent(self) -> list[fmpq]:
+        if not self._section.tangents:
+            malformed("tangent: missing in the section; a node below bounds a function that needs it")
+        return self._section.tangents[self._index]
+
+    def direction(self) -> Row:
+        """What z is read in."""
+        row = direction(self._section.question, self._readout)
+        if self.kind == "tangent":
+            assert self._norm is not None
+            e: Row = [arb(x) for x in self._tangent[:-1]]
+            factor = arb(self._kappa) / arb(len(e)).sqrt()
+            row = [x - factor * y for x, y in zip(row, centred(e) if self._norm.centred else e, strict=True)]
+        return row
+
+    def constant(self, evaluation: Evaluation) -> Ball:
+        """What is added to the product with z."""
+        norm, kappa = self._norm, arb(self._kappa)
+        if norm is None:
+            return -kappa
+        if self.kind == "tangent":
+            return -kappa * arb(self._tangent[-1]) * arb(norm.eps).sqrt()
+        return -kappa * self._largest_deviation(evaluation) if self.kind == "deviation" else arb(0)
+
+    def _largest_deviation(self, evaluation: Evaluation) -> Ball:
+        """σ̂: z is its own part and for each head a mean of outputs, so no longer than they are."""
+        norm, reader, held = self._norm, self._section.prompts[self._index].reader, self._section.held(self._index)
+        assert norm is not None
+        own = evaluation.direct(held[reader][0], reader)
+        own = centred(own) if norm.centred else own
+        length = root(dot(own, own)) + evaluation.farthest(held, norm.centred)
+        return (length * length / len(own) + arb(norm.eps)).sqrt()

@@ -1,0 +1,468 @@
+"""Why certificates prove what they claim: bounds of the gain over many assignments at once, and the rules on them.
+
+The gain of an assignment to m slots is r + Σ_h N_h/D_h, with N_h = A[h] + Σ_i a[h, i] and D_h = B[h] + Σ_i b[h, i]:
+A and B are the template's part, a[h, i] and b[h, i] what the token in slot i adds in head h. A certificate's node has
+a set of candidates for each slot; b_lo[h, i] and b_hi[h, i] are bounds of b over it, so L_h <= D_h <= U_h. Theorems
+speak about any one assignment: what they assume of its slots holds where every candidate meets it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tokendemo_formal.logic.terms import (
+    Function,
+    Numeric,
+    Term,
+    both,
+    each,
+    either,
+    function,
+    implies,
+    ite,
+    larger,
+    natural,
+    real,
+    some,
+    sqrt,
+    term,
+    total,
+)
+from tokendemo_formal.logic.values import Instance
+from tokendemo_formal.theorems.setting import H, V, d, eps, m, n
+from tokendemo_formal.theorems.theorem import Theorem
+
+A = function("A")
+B = function("B")
+a = function("a", 2)
+b = function("b", 2)
+b_lo = function("b_lo", 2)
+b_hi = function("b_hi", 2)
+c = function("c")
+top = function("top")
+joint = function("joint")
+w = function("w")
+r = real("r")
+q = natural("q")
+
+
+def numerator(h: Numeric) -> Term:
+    """N_h, the numerator of head h's vote."""
+    return A(h) + total(m, lambda i: a(h, i))
+
+
+def denominator(h: Numeric) -> Term:
+    """D_h, the denominator of head h's vote."""
+    return B(h) + total(m, lambda i: b(h, i))
+
+
+def least(h: Numeric) -> Term:
+    """The least that D_h can be."""
+    return B(h) + total(m, lambda i: b_lo(h, i))
+
+
+def most(h: Numeric) -> Term:
+    """The most that D_h can be."""
+    return B(h) + total(m, lambda i: b_hi(h, i))
+
+
+def phi(h: Numeric, x: Numeric) -> Term:
+    """φ_h(x), the most that x/D_h can be."""
+    return larger(term(x) / least(h), term(x) / most(h))
+
+
+def spread(h: Numeric, x: Numeric) -> Term:
+    """x times w[h] in a head that is bounded jointly, φ_h(x) in any other."""
+    return ite(joint(h) > 0, w(h) * x, phi(h, x))
+
+
+def fixed(h: Numeric) -> Term:
+    """What the template's part of head h exceeds its share c[h] by."""
+    return A(h) - c(h) * B(h)
+
+
+def own(h: Numeric, i: Numeric) -> Term:
+    """What slot i's part of head h exceeds its share c[h] by."""
+    return a(h, i) - c(h) * b(h, i)
+
+
+gain = r + total(H, lambda h: numerator(h) / denominator(h))
+
+
+def slot_term(i: Numeric) -> Term:
+    """T_i: what the token in slot i adds to the bound."""
+    return total(H, lambda h: phi(h, own(h, i)))
+
+
+def joint_slot_term(i: Numeric) -> Term:
+    """S_w of slot i: what its token adds to the bound with joint heads."""
+    return total(H, lambda h: spread(h, own(h, i)))
+
+
+tops = total(m, lambda i: top(i))
+bound = r + total(H, lambda h: c(h)) + total(H, lambda h: phi(h, fixed(h))) + tops
+joint_bound = r + total(H, lambda h: c(h)) + total(H, lambda h: spread(h, fixed(h))) + tops
+
+_TABLES: dict[str, Term] = {
+    "b_lo is at most b": each(H, lambda h: each(m, lambda i: b_lo(h, i) <= b(h, i))),
+    "b_hi is at least b": each(H, lambda h: each(m, lambda i: b(h, i) <= b_hi(h, i))),
+    "L is positive": each(H, lambda h: least(h) > 0),
+}
+_TOP = "top is at least each slot's term"
+_SIGNS = "w of a joint head is 1/L where N > c D, and 1/U elsewhere"
+_fitting = each(
+    H, lambda h: implies(joint(h) > 0, w(h).eq(ite(c(h) * denominator(h) < numerator(h), 1 / least(h), 1 / most(h))))
+)
+
+_TWO_HEADS = Instance(
+    {
+        "H": 2,
+        "m": 2,
+        "r": Fraction(-1, 2),
+        "A": [1, -1],
+        "B": [1, 1],
+        "a": [[1, -2], [2, 0]],
+        "b": [[1, 2], [2, 1]],
+        "b_lo": [[1, 1], [1, 1]],
+        "b_hi": [[2, 2], [2, 3]],
+        "c": [0, Fraction(1, 2)],
+        "top": [2, 0],
+    },
+    "two heads of votes 0 and 1/4, two slots",
+)
+_EXACT = _TWO_HEADS.but(
+    "one candidate a slot: the bound is met",
+    b_lo=[[1, 2], [2, 1]],
+    b_hi=[[1, 2], [2, 1]],
+    top=[Fraction(1, 2), Fraction(-5, 8)],
+)
+
+_SHARP = {
+    "b_lo is at most b": _EXACT.but(
+        "L = U = 19, where D = 4",
+        b_lo=[[9, 9], [9, 9]],
+        b_hi=[[9, 9], [9, 9]],
+        c=[-1, Fraction(-1, 2)],
+        top=[Fraction(5, 19), Fraction(1, 38)],
+    ),
+    "b_hi is at least b": _EXACT.but(
+        "L = U = 1, where D = 4", b_lo=[[0, 0]] * 2, b_hi=[[0, 0]] * 2, c=[1, 1], top=[0, -5]
+    ),
+    "L is positive": Instance(
+        {
+            "H": 1,
+            "m": 1,
+            "r": 0,
+            "A": [0],
+            "B": [0],
+            "a": [[-4]],
+            "b": [[-1]],
+            "b_lo": [[-2]],
+            "b_hi": [[1]],
+            "c": [0],
+            "top": [2],
+        },
+        "D = -1 lies between L = -2 and U = 1",
+    ),
+}
+
+LEAF_BOUND = Theorem(
+    name="leaf_bound",
+    entry=37,
+    claims=(),
+    sentence="The gain is at most r + Σ c_h + Σ φ_h(A_h - c_h B_h) + Σ_i top_i, where top_i bounds slot i's terms "
+    "Σ_h φ_h(a_h - c_h b_h): a sum over slots, whatever c is.",
+    assumptions={**_TABLES, _TOP: each(m, lambda i: slot_term(i) <= top(i))},
+    conclusion=gain <= bound,
+    about=("A", "B", "a", "b", "c", "top", "r"),
+    witness=_TWO_HEADS,
+    sharp={
+        **_SHARP,
+        _TOP: _EXACT.but("tops below the truth", top=[-1, -1]),
+    },
+    probes=(_EXACT,),
+    why="One vector c bounds all assignments of a node at once, at the price of a table look-up; refusals are trees of "
+    "such bounds.",
+    idea="N/D = c + (N - c D)/D, and each part x of N - c D gives x/D <= φ(x), since L <= D <= U. Then sort by slot.",
+    limits="How good it is depends on c and on how far U is from L; c is searched for, the bound holds for any.",
+)
+
+FILTER_IS_SOUND = Theorem(
+    name="filter_is_sound",
+    entry=37,
+    claims=(),
+    sentence="The gain is at most the leaf bound with any one slot's top replaced by the term of the token in that "
+    "slot: where that is at most 0, no assignment with a token of such a term in that slot overrides.",
+    assumptions={**_TABLES, _TOP: each(m, lambda i: slot_term(i) <= top(i))},
+    conclusion=each(m, lambda i: gain <= bound - top(i) + slot_term(i)),
+    about=("A", "B", "a", "b", "c", "top", "r"),
+    witness=_TWO_HEADS,
+    sharp={**_SHARP, _TOP: _EXACT.but("tops below the truth", top=[-1, -1])},
+    probes=(_EXACT,),
+    uses=("leaf_bound",),
+    why="Dropping tokens that can't be in any override makes the candidate sets collapse and the bounds tight. All "
+    "slots' tokens can be dropped at once, since each was shown to be in no override.",
+    idea="The leaf bound holds with each top replaced by the term itself; put the tops back in all slots but one.",
+    limits="The terms, the tops, L and U have to be those of one c and of the same candidate sets.",
+)
+
+_JOINT = _TWO_HEADS.but(
+    "head 0 is bounded jointly, N > c D there, so w = 1/L",
+    joint=[1, 0],
+    c=[Fraction(-1, 2), Fraction(1, 2)],
+    w=[Fraction(1, 3), 0],
+    top=[1, 0],
+)
+_JOINT_EXACT = _JOINT.but(
+    "one candidate a slot: the bound is met",
+    b_lo=[[1, 2], [2, 1]],
+    b_hi=[[1, 2], [2, 1]],
+    w=[Fraction(1, 4), 0],
+    top=[Fraction(5, 8), Fraction(-3, 8)],
+)
+_JOINT_SHARP = {
+    **{name: instance.but(joint=[0, 0], w=[0, 0]) for name, instance in _SHARP.items()},
+    _SIGNS: _JOINT_EXACT.but("w = -10", w=[-10, 0], top=[-14, 10]),
+}
+_JOINT_ASSUMPTIONS = {
+    **_TABLES,
+    _SIGNS: _fitting,
+    _TOP: each(m, lambda i: joint_slot_term(i) <= top(i)),
+}
+
+JOINT_LEAF_BOUND = Theorem(
+    name="joint_leaf_bound",
+    entry=37,
+    claims=(),
+    sentence="With some heads bounded jointly, the gain is at most the bound for one of the choices of w_h in "
+    "{1/L_h, 1/U_h} for these heads, the one that fits the signs of N_h - c_h D_h; so it is at most the largest.",
+    assumptions=_JOINT_ASSUMPTIONS,
+    conclusion=gain <= joint_bound,
+    about=("A", "B", "a", "b", "c", "w", "joint", "top", "r"),
+    witness=_JOINT,
+    sharp={**_JOINT_SHARP, _TOP: _JOINT_EXACT.but("tops below the truth", top=[-1, -1])},
+    probes=(_JOINT_EXACT, _JOINT_EXACT.but("no head is joint", joint=[0, 0])),
+    why="Within a head the positive and the negative parts of N - c D then meet the same denominator, which makes the "
+    "bound tighter where parts cancel, for 2^J sums instead of one.",
+    idea="(N - c D)/D is at most (N - c D)/L where N > c D, and at most (N - c D)/U elsewhere.",
+    limits="The choices are 2 to the number of joint heads; the theorem speaks about the one that an assignment fits.",
+)
+
+JOINT_FILTER_IS_SOUND = Theorem(
+    name="joint_filter_is_sound",
+    entry=37,
+    claims=(),
+    sentence="With joint heads, the gain is at most the bound for the w that fits the signs, with any one slot's top "
+    "replaced by the term of the token in that slot: where that is at most 0 for every w, the token is in no override.",
+    assumptions=_JOINT_ASSUMPTIONS,
+    conclusion=each(m, lambda i: gain <= joint_bound - top(i) + joint_slot_term(i)),
+    about=("A", "B", "a", "b", "c", "w", "joint", "top", "r"),
+    witness=_JOINT,
+    sharp={**_JOINT_SHARP, _TOP: _JOINT_EXACT.but("tops below the truth", top=[-1, -1])},
+    probes=(_JOINT_EXACT, _JOINT_EXACT.but("no head is joint", joint=[0, 0])),
+    uses=("joint_leaf_bound",),
+    why="Filters of certificates may bound heads jointly, too.",
+    idea="The joint bound holds with each top replaced by the term itself; put the tops back in all slots but one.",
+    limits="A token has to fail for every w, since which one fits is not known before the assignment is.",
+)
+
+member = function("member", 2)
+first = function("first")
+second = function("second")
+x = function("x")
+
+
+def holds(i: Numeric, v: Numeric) -> Term:
+    """Slot i holds the token v, which is one of its candidates."""
+    return both(x(i).eq(v), member(i, v).eq(1))
+
+
+def kept(side: Function, i: Numeric, v: Numeric) -> Term:
+    """It does, and in slot q the token is of one side."""
+    return both(holds(i, v), implies(term(i).eq(q), side(v).eq(1)))
+
+
+def child(side: Function) -> Term:
+    """The assignment is one of a child's, where slot q keeps the tokens of one side only."""
+    return each(m, lambda i: some(V, lambda v: kept(side, i, v)))
+
+
+_SPLIT = Instance(
+    {
+        "m": 2,
+        "V": 3,
+        "q": 1,
+        "member": [[1, 1, 0], [0, 1, 1]],
+        "first": [0, 1, 0],
+        "second": [1, 0, 1],
+        "x": [0, 2],
+    },
+    "slot 1 is split into token 1 and the rest, which is token 2",
+)
+
+SPLIT_COVERS = Theorem(
+    name="split_covers",
+    entry=37,
+    claims=(),
+    sentence="An assignment of a node's candidates is one of its first child's or of its second child's, where slot q "
+    "keeps the tokens of one side only and the other slots all.",
+    assumptions={
+        "each slot holds one of its candidates": each(m, lambda i: some(V, lambda v: holds(i, v))),
+        "each token is on one side": each(V, lambda v: either(first(v).eq(1), second(v).eq(1))),
+    },
+    conclusion=either(child(first), child(second)),
+    about=("x", "member", "first", "second"),
+    witness=_SPLIT,
+    sharp={
+        "each slot holds one of its candidates": _SPLIT.but("slot 0 holds no candidate", x=[2, 2]),
+        "each token is on one side": _SPLIT.but("token 2 is on neither", second=[1, 0, 0]),
+    },
+    probes=(_SPLIT.but("the other side", x=[1, 1]),),
+    why="So a bound for both children is one for the node: the tree's leaves together speak about all assignments.",
+    idea="The token in slot q is on one side or the other; the other slots stay as they are.",
+    limits="None: tokens of a side that are not candidates do no harm.",
+)
+
+y = function("y")
+e = function("e")
+e_eps = real("e_eps")
+N_z = real("N_z")
+beta = real("beta")
+high = real("high")
+
+sigma = sqrt(total(d, lambda j: y(j) * y(j)) / d + eps)
+"""σ(z), what the final norm divides by; y = Pz is the residual stream, centred where the norm centres."""
+
+tangent = total(d, lambda j: e(j) * y(j)) / sqrt(d) + e_eps * sqrt(eps)
+
+_NORM = Instance(
+    {
+        "d": 1,
+        "eps": 16,
+        "y": [3],
+        "e": [Fraction(3, 5)],
+        "e_eps": Fraction(4, 5),
+        "N_z": 10,
+        "beta": 1,
+        "high": 3,
+    },
+    "σ = 5, and e points where (y, √eps) does: the tangent is 5 as well; gain 3 meets its bound",
+)
+
+TANGENT_BOUND = Theorem(
+    name="tangent_bound",
+    entry=37,
+    claims=(),
+    sentence="With a final norm and κ = bound - β >= 0, replacing σ(z) by a tangent ⟨e, Pz⟩/√d + e' √eps, with (e, e') "
+    "of length at most 1, is safe: where N(z) - κ tangent <= 0, the gain N(z)/σ(z) + β is at most the bound.",
+    assumptions={
+        "eps is at least 0": eps >= 0,
+        "the norm divides by something": total(d, lambda j: y(j) * y(j)) + d * eps > 0,
+        "e is of length at most 1": total(d, lambda j: e(j) * e(j)) + e_eps * e_eps <= 1,
+        "kappa is at least 0": beta <= high,
+    },
+    conclusion=both(
+        tangent <= sigma,
+        implies(N_z - (high - beta) * tangent <= 0, N_z / sigma + beta <= high),
+    ),
+    about=("y", "e", "eps", "N_z", "beta", "high"),
+    witness=_NORM,
+    sharp={
+        "eps is at least 0": _NORM.but("a root of -5", eps=-5),
+        "the norm divides by something": _NORM.but("0/0", y=[0], eps=0, N_z=0),
+        "e is of length at most 1": _NORM.but("length √2", e=[1], e_eps=1),
+        "kappa is at least 0": _NORM.but("a tangent of 0 instead of σ", e=[0], e_eps=0, N_z=-5, high=-1),
+    },
+    probes=(_NORM.but("far from the tangent", e=[0], e_eps=0, N_z=0),),
+    why="The gain through a norm is no sum over slots; the tangent's is, so leaves and filters work on it.",
+    idea="Cauchy-Schwarz: 2 σ ⟨e, x⟩ <= σ² |e|² + |x|² term by term, with x = (Pz/√d, √eps) of length σ.",
+    limits="It is good where the stream points along e; for κ < 0 the inequality is turned round (deviation_bound).",
+)
+
+z_own = function("z_own")
+z = function("z", 3)
+weight = function("weight", 2)
+R_own = real("R_own")
+R = function("R")
+
+
+def head_part(h: Numeric, j: Numeric) -> Term:
+    """Coordinate j of what head h adds to the stream: its n tokens' parts z[h, i, j], by weight."""
+    return total(n, lambda i: weight(h, i) * z(h, i, j))
+
+
+def stream(j: Numeric) -> Term:
+    """Coordinate j of the centred residual stream Pz: the reader's own part and the heads'."""
+    return z_own(j) + total(H, lambda h: head_part(h, j))
+
+
+reach = R_own + total(H, lambda h: R(h))
+stream_sigma = sqrt(total(d, lambda j: stream(j) * stream(j)) / d + eps)
+sigma_hat = sqrt(reach * reach / d + eps)
+
+_ALIGNED = Instance(
+    {
+        "d": 1,
+        "eps": 16,
+        "H": 1,
+        "n": 2,
+        "z_own": [1],
+        "z": [[[2], [2]]],
+        "weight": [[Fraction(1, 2), Fraction(1, 2)]],
+        "R_own": 1,
+        "R": [2],
+        "N_z": -10,
+        "beta": 1,
+        "high": -1,
+    },
+    "all parts point one way: σ = σ̂ = 5; gain -1 meets its bound",
+)
+
+DEVIATION_BOUND = Theorem(
+    name="deviation_bound",
+    entry=37,
+    claims=(),
+    sentence="With a final norm and κ = bound - β <= 0, replacing σ(z) by the σ̂ of the longest stream that can be is "
+    "safe: σ(z) <= σ̂, and where N(z) - κ σ̂ <= 0, the gain N(z)/σ(z) + β is at most the bound.",
+    assumptions={
+        "the norm divides by something": total(d, lambda j: stream(j) * stream(j)) + d * eps > 0,
+        "weights are at least 0 and add up to at most 1": each(
+            H, lambda h: both(each(n, lambda i: weight(h, i) >= 0), total(n, lambda i: weight(h, i)) <= 1)
+        ),
+        "the reader's own part is of length at most R_own": both(
+            R_own >= 0, total(d, lambda j: z_own(j) * z_own(j)) <= R_own * R_own
+        ),
+        "a token's part of head h is of length at most R[h]": each(
+            H,
+            lambda h: both(R(h) >= 0, each(n, lambda i: total(d, lambda j: z(h, i, j) * z(h, i, j)) <= R(h) * R(h))),
+        ),
+        "kappa is at most 0": high <= beta,
+    },
+    conclusion=both(
+        stream_sigma <= sigma_hat,
+        implies(N_z - (high - beta) * sigma_hat <= 0, N_z / stream_sigma + beta <= high),
+    ),
+    about=("z_own", "z", "weight", "R", "eps", "N_z", "beta", "high"),
+    witness=_ALIGNED,
+    sharp={
+        "the norm divides by something": _ALIGNED.but("0/0", z_own=[-2], R_own=2, eps=0),
+        "weights are at least 0 and add up to at most 1": _ALIGNED.but("weights 1 and 1", weight=[[1, 1]]),
+        "the reader's own part is of length at most R_own": _ALIGNED.but("own part 2", z_own=[2]),
+        "a token's part of head h is of length at most R[h]": _ALIGNED.but("parts of length 4", z=[[[4], [4]]]),
+        "kappa is at most 0": _ALIGNED.but("a longer σ̂ for κ > 0", R=[9], N_z=15, high=3),
+    },
+    probes=(_ALIGNED.but("far from it", z=[[[-2], [2]]], N_z=-20),),
+    why="A bound below what the norm's bias gives asks how large σ may be, not how small.",
+    idea="A weighted mean of vectors is no longer than the longest, a sum no longer than the lengths' sum.",
+    limits="σ̂ is the same for all assignments, so the bound is loose where streams differ much in length.",
+)
+
+THEOREMS = (
+    LEAF_BOUND,
+    FILTER_IS_SOUND,
+    JOINT_LEAF_BOUND,
+    JOINT_FILTER_IS_SOUND,
+    SPLIT_COVERS,
+    TANGENT_BOUND,
+    DEVIATION_BOUND,
+)
