@@ -109,7 +109,7 @@ def ranges(problem: Problem) -> list[tuple[float, float]]:
 
 def highs(_: Question, problem: Problem, limit: float) -> str:
     solver = highspy.Highs()
-    solver.silent()
+    solver.setOptionValue("output_flag", False)
     solver.setOptionValue("time_limit", limit)
     solver.setOptionValue("threads", 1)
     one = [[solver.addBinary() for _ in range(slot.a.shape[1])] for slot in problem.slots]

@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=float, default=60.0, help="seconds on the clock for each decision")
     parser.add_argument("--vary", nargs="*", default=[*SIZES, "encoder"], choices=[*SIZES, "encoder"])
-    parser.add_argument("--largest-width", type=int, default=4096, help="4096 takes 32 GB of memory")
+    parser.add_argument("--largest-width", type=int, default=4096, help="4096 takes 8 GB of memory")
     arguments = parser.parse_args()
     print("base: " + ", ".join(f"{name} {size}" for name, size in BASE.items()))
     print("| varied | size | verdict | seconds | nodes |")

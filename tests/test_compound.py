@@ -6,6 +6,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -223,6 +224,8 @@ def test_what_is_refused() -> None:
     for engine in ("z3", "brute-force"):
         with pytest.raises(InputError, match=f"engine {engine}: answers questions of one template"):
             solve(question, engine=engine)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as executor, pytest.raises(InputError, match="executor: a question of several"):
+        solve(question, executor=executor)
     with pytest.raises(ScenarioError, match=r"template\[2\]: template.before: token id 99"):
         replace(question, also=(Template((99,), (1,), "last"),))
     free = replace(question, layer=replace(question.layer, causal=False), after=(), reader="last")
