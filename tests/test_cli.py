@@ -458,6 +458,11 @@ def test_progress_is_silent_at_first_and_elsewhere_than_on_a_terminal() -> None:
 
 
 @pytest.mark.usefixtures("encoder_directory")
+def interruptible() -> None:
+    """A process started in a shell's background would ignore interruptions, and its children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def at_work(pid: int, seconds: float) -> None:
     """Waits until a process has had so many seconds of a processor: on a busy machine its start takes long."""
     stat = Path(f"/proc/{pid}/stat")
@@ -479,6 +484,7 @@ def test_interrupted_answers_leave_nothing_behind() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,
     ) as process:
         at_work(process.pid, 3.0)
         process.send_signal(signal.SIGINT)
