@@ -131,6 +131,27 @@ def test_only_contenders_are_a_slots_best(seed: int, spread: float) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@given(seeds, st.sampled_from([0.1, 1.0, 3.0]))
+def test_a_filter_drops_what_its_rule_drops_whatever_the_target(seed: int, spread: float) -> None:
+    """The looks at likely w only save work: what is dropped is what no w lifts above the target, be that 0 or not."""
+    rng = np.random.default_rng(seed)
+    problem = assemble(_enclosed(rng, 4, [90, 60], spread))
+    candidates = gather(problem, [np.arange(90), np.arange(60)])
+    bound = evaluate(
+        problem, candidates, np.clip(rng.standard_normal(4) * 0.3, -problem.limit, problem.limit), (0, 1, 3)
+    )
+    scales = bound._scales
+    target = bound.total - float(rng.uniform(0, 0.3)) * abs(bound.total)
+    for table, columns, largest, reached in zip(
+        problem.slots, candidates.sets, bound._largest, bound.completions(problem, candidates, target), strict=True
+    ):
+        others = bound._totals - largest
+        lifted = (scales.sums(table, columns, bound.c, scales.weights) + others[:, None]).max(axis=0)
+        clear = np.abs(lifted - target) > 1e-9 * (1 + np.abs(target))
+        np.testing.assert_array_equal((reached > target)[clear], (lifted > target)[clear])
+
+
+@settings(max_examples=60, deadline=None)
 @given(seeds, st.integers(1, 4), st.sampled_from([0.1, 2.0, 10.0]))
 def test_search_refutes_only_what_no_instance_reaches(seed: int, heads: int, spread: float) -> None:
     """On tables alone, with targets within a hair of the maximum."""

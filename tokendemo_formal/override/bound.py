@@ -47,6 +47,9 @@ _LIKELY = (2, 16)
 _BLOCK = 1024
 """Columns at a time: what is computed on the way stays in the cache."""
 
+_NOWHERE = -float(np.finfo(np.float64).max)
+"""Below every sum, and finite: what no w lifts stays below the target, whatever is added for rounding."""
+
 UNDERFLOW = 2.0**-1000
 """Added to every bound: far more than all underflows of its evaluation, in the search's range, can lose."""
 
@@ -153,7 +156,7 @@ class Bound:
                 block = slice(start, start + _BLOCK)
                 sums = self._scales.sums(table, columns[unsure[block]], self.c, weights[few])
                 sums += others[few, None]
-                found[block] = sums.max(axis=0, initial=target)
+                found[block] = sums.max(axis=0, initial=_NOWHERE)
             found += 4 * UNIT * np.abs(found)
             if count >= len(order):
                 reached[unsure] = np.minimum(reached[unsure], found)
