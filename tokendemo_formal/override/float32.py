@@ -292,11 +292,12 @@ def wave_error(base: float, i: int, dims: int, position: int) -> float:
     """Of sin and cos of position · base^(-2i/dims): stored, or computed in float32.
 
     The frequency is a power or an exp of a product with the base's logarithm: up to 3 roundings of the exponent, which
-    |ln frequency| multiplies; then come the power, a reciprocal, the product with the position.
+    |ln frequency| multiplies; then come the power, a reciprocal, the product with the position. The last factor
+    outweighs what this function itself, a dozen float64 operations, rounds.
     """
     logarithm = abs(math.log(base)) * 2 * i / dims
     angle = float(position * base ** (-2 * i / dims))
-    return (angle * (4 * logarithm + 16) + FUNCTION_ROUNDINGS + 2) * U
+    return (angle * (4 * logarithm + 16) + FUNCTION_ROUNDINGS + 2) * U * (1 + 2.0**-40)
 
 
 # The layer ---------------------------------------------------------------------------------------------------------
@@ -380,7 +381,9 @@ class _Run:
             waves[[a, b]] = wave_error(rotary.base, i, dims, position)
         turned = x.error + x.error[:, partner]
         size = x.size + x.size[:, partner]
-        turned = turned + size * Enclosure(waves.reshape(1, -1)) + rounding(size * (1 + float(waves.max())), 3)
+        turned = (
+            turned + size * Enclosure(waves.reshape(1, -1)) + rounding(size * (Enclosure(float(waves.max())) + 1.0), 3)
+        )
         return Approximate(rotate(ENCLOSURES, rotary, x.value, position), turned)
 
     def _queries(self, inputs: Approximate, position: int) -> list[Approximate]:
