@@ -104,11 +104,12 @@ def solve(
         raise InputError(f"certificates come from engine search; found engine {engine}")
     if question.several and executor is not None:
         raise InputError("executor: a question of several templates or readouts is searched on one processor")
-    run = Run(question, engine, limits, progress, certify, executor, workers)
     if question.several:
         from tokendemo_formal.override.compound import CompoundRun  # it builds on this module
 
-        run = CompoundRun(question, engine, limits, progress, certify)
+        run: Run = CompoundRun(question, engine, limits, progress, certify)
+    else:
+        run = Run(question, engine, limits, progress, certify, executor, workers)
     if ask == "exists":
         answer = run.exists()
     elif ask == "minimum":
