@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tokendemo_formal.logic.terms import implies, total
+from tokendemo_formal.logic.terms import each, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas.sums import sum_member, sum_subtracted
+from tokendemo_formal.proving.lemmas.sums import sum_of_each, sum_subtracted
 from tokendemo_formal.theorems.bounds import bound, gain, slot_term, top
 from tokendemo_formal.theorems.setting import m
 
@@ -19,16 +19,8 @@ def prove(p: Proof) -> None:
     short = p.each(m, lambda i: top(i) - slot_term(i) >= 0, [p.assumption("top is at least each slot's term")])
     shortfall = p.lemma(sum_subtracted, m, lambda i: top(i), slot_term)
     slack = total(m, lambda i: top(i) - slot_term(i))
-    one = p.each(
-        m,
-        lambda i: top(i) - slot_term(i) <= slack,
-        lambda i: [
-            p.kernel.arithmetic(
-                implies(i < m, top(i) - slot_term(i) <= slack),
-                [short, sum_member(p.kernel, m, lambda j: top(j) - slot_term(j), i)],
-            )
-        ],
-    )
+    member = p.lemma(sum_of_each, m, lambda i: top(i) - slot_term(i))
+    one = p.have(each(m, lambda i: top(i) - slot_term(i) <= slack), [short, member])
     each_slot = p.each(m, lambda i: gain <= bound - top(i) + slot_term(i), [one, leaf, shortfall])
     p.conclude([each_slot])
 

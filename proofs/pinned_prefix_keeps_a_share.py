@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import Term, Variable, both, exp, implies, ite, larger, natural, real, total
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas.sums import sum_at_least, sum_monotone, sum_nonnegative, sum_scaled
+from tokendemo_formal.proving.lemmas.attention import mass_at_least
+from tokendemo_formal.proving.lemmas.sums import sum_monotone, sum_nonnegative, sum_scaled
 from tokendemo_formal.theorems.positions import WINDOWED_U, W, distance, r, windowed
 from tokendemo_formal.theorems.setting import E_S, hi, k, lo, m, s_S, s_U
 
 
 def prove(p: Proof) -> None:
     p.say("A system token weighs at least e^lo.")
-    at_least = p.each(
-        k,
-        lambda i: exp(lo) <= exp(s_S(i)),
-        lambda i: [p.assumption("the system's scores are at least lo"), p.axiom("exp_increasing", s_S(i), lo)],
-        "exp is increasing",
-    )
-    lower = p.have(k * exp(lo) <= E_S, [at_least, p.lemma(sum_at_least, k, lambda i: exp(s_S(i)), exp(lo))])
+    at_least = p.assumption("the system's scores are at least lo")
+    lower = p.have(k * exp(lo) <= E_S, [at_least, p.lemma(mass_at_least, k, s_S, lo)])
 
     p.say("Of the adversary's first n tokens at most n - (m + r - W) are in sight, and none if that is negative.")
     n = natural("n")

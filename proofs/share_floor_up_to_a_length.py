@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from tokendemo_formal.logic.terms import exp
 from tokendemo_formal.proving import Proof, main
-from tokendemo_formal.proving.lemmas.attention import mass_positive
-from tokendemo_formal.proving.lemmas.sums import sum_at_least, sum_at_most
+from tokendemo_formal.proving.lemmas.attention import mass_at_least, mass_at_most, mass_positive
 from tokendemo_formal.theorems.setting import E_S, E_U, cap, hi, k, lo, m, s_S, s_U
 
 
 def prove(p: Proof) -> None:
     p.say("A system token weighs at least e^lo, so k of them weigh at least k e^lo.")
-    at_least = p.each(
-        k,
-        lambda i: exp(lo) <= exp(s_S(i)),
-        lambda i: [p.assumption("the system's scores are at least lo"), p.axiom("exp_increasing", s_S(i), lo)],
-        "exp is increasing",
-    )
-    system = p.have(k * exp(lo) <= E_S, [at_least, p.lemma(sum_at_least, k, lambda i: exp(s_S(i)), exp(lo))])
+    at_least = p.assumption("the system's scores are at least lo")
+    system = p.have(k * exp(lo) <= E_S, [at_least, p.lemma(mass_at_least, k, s_S, lo)])
 
     p.say("An adversary token weighs at most e^hi, so at most cap of them weigh at most cap e^hi.")
-    at_most = p.each(
-        m,
-        lambda j: exp(s_U(j)) <= exp(hi),
-        lambda j: [p.assumption("the adversary's scores are at most hi"), p.axiom("exp_increasing", hi, s_U(j))],
-        "exp is increasing",
-    )
-    all_of_them = p.have(E_U <= m * exp(hi), [at_most, p.lemma(sum_at_most, m, lambda j: exp(s_U(j)), exp(hi))])
+    at_most = p.assumption("the adversary's scores are at most hi")
+    all_of_them = p.have(E_U <= m * exp(hi), [at_most, p.lemma(mass_at_most, m, s_U, hi)])
     room, high = p.assumption("the adversary has at most cap tokens"), p.axiom("exp_positive", hi)
     adversary = p.have(E_U <= cap * exp(hi), [all_of_them, room, high])
 

@@ -38,6 +38,10 @@ from tokendemo_formal.theorems import Theorem, theorem
 Verdict: TypeAlias = Literal["proved", "refuted", "gave-up", "failed"]
 
 
+Scripts: TypeAlias = "Callable[[str], Callable[[Proof], None]]"
+"""From a theorem's name to what proves it."""
+
+
 class Status(Enum):
     """How well a theorem is established, best first."""
 
@@ -105,9 +109,7 @@ class Proof:
         proofs: finds the proof scripts of theorems that are used.
     """
 
-    def __init__(
-        self, of: Theorem, kernel: Kernel, proofs: Callable[[str], Callable[[Proof], None]] | None = None
-    ) -> None:
+    def __init__(self, of: Theorem, kernel: Kernel, proofs: Scripts | None = None) -> None:
         self.theorem = of
         self.kernel = kernel
         self.steps: list[Step] = []
@@ -270,7 +272,7 @@ def run(
     name: str,
     prove: Callable[[Proof], None],
     kernel: Kernel | None = None,
-    proofs: Callable[[str], Callable[[Proof], None]] | None = None,
+    proofs: Scripts | None = None,
 ) -> Result:
     """Runs a proof script's function. Whatever a script raises on purpose becomes a verdict; nothing else is caught."""
     kernel = Kernel() if kernel is None else kernel

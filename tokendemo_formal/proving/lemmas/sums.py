@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokendemo_formal.logic.terms import Numeric, between, both, each, implies, term, total
 from tokendemo_formal.proving.kernel import Fact, Kernel
 from tokendemo_formal.proving.lemmas.general import F_, Terms, a_, by_length, c_, f_, g_, h_, m_, n_, once
-from tokendemo_formal.proving.tactics import by_induction, equal_sums
+from tokendemo_formal.proving.tactics import by_induction, equal_sums, for_each
 
 
 def sum_constant(kernel: Kernel, n: Numeric, c: Numeric) -> Fact:
@@ -86,6 +86,24 @@ def sum_member(kernel: Kernel, n: Numeric, f: Terms, a: Numeric) -> Fact:
         return by_induction(kernel, n_, general, step=step)
 
     return kernel.instantiate(once(kernel, "sum_member", prove), {n_: n, a_: a}, {f_: f})
+
+
+def sum_of_each(kernel: Kernel, n: Numeric, f: Terms) -> Fact:
+    """f(i) >= 0 for each i < n ⇒ f(i) <= Σ f for each i < n."""
+    x = total(n_, lambda i: f_(i))
+    nonnegative = each(n_, lambda i: f_(i) >= 0)
+
+    def prove() -> Fact:
+        given = kernel.assume(nonnegative)
+        members = for_each(
+            kernel,
+            n_,
+            lambda i: f_(i) <= x,
+            lambda i: [kernel.arithmetic(implies(i < n_, f_(i) <= x), [given, sum_member(kernel, n_, f_, i)])],
+        )
+        return kernel.discharge(members, nonnegative)
+
+    return kernel.instantiate(once(kernel, "sum_of_each", prove), {n_: n}, {f_: f})
 
 
 def sum_member_strictly(kernel: Kernel, n: Numeric, f: Terms, a: Numeric) -> Fact:
