@@ -14,6 +14,7 @@ import numpy as np
 
 from tokendemo_formal.attention import Layer, Weights
 from tokendemo_formal.errors import ScenarioError
+from tokendemo_formal.override.constraints import UNCONSTRAINED, Constraints
 
 Ask: TypeAlias = Literal["exists", "minimum", "maximum"]
 Engine: TypeAlias = Literal["search", "z3", "brute-force"]
@@ -117,6 +118,7 @@ class Question:
         also: further templates that the same tokens have to override, too; the margin is then the least of all.
         contest: the rows that compete, where these are not just the readout's two: the margin is then the largest logit
             of those toward, less the largest of those against, less the threshold; rows of ``readout`` are not read.
+        constraints: what the tokens in the slots have to satisfy besides: only such assignments are asked about.
 
     Raises:
         ScenarioError: for ids outside the layer's vocabulary, a reader outside the prompt, an empty vocabulary,
@@ -134,6 +136,7 @@ class Question:
     positions: tuple[int, ...] | None = None
     also: tuple[Template, ...] = ()
     contest: Contest | None = None
+    constraints: Constraints = UNCONSTRAINED
 
     def __post_init__(self) -> None:
         size = self.layer.vocabulary
@@ -141,6 +144,7 @@ class Question:
             ("template.before", self.before),
             ("template.after", self.after),
             ("adversary.vocabulary", self.vocabulary),
+            ("constraints", self.constraints.tokens),
         ):
             wrong = [i for i in ids if not 0 <= i < size]
             if wrong:
@@ -196,8 +200,8 @@ class Question:
 
     @property
     def several(self) -> bool:
-        """Whether the margin is made of several linear functions, of templates or of pairs of rows."""
-        return bool(self.also) or self.contest is not None
+        """Whether there are several conditions: of templates, of pairs of rows, or on the tokens themselves."""
+        return bool(self.also) or self.contest is not None or bool(self.constraints)
 
     @property
     def toward(self) -> tuple[int, ...]:
