@@ -99,7 +99,7 @@ class Bound:
     best: Assignment
     factors: Floats
     contenders: tuple[Columns, ...]
-    _scales: _Scales
+    _scales: Scales
     _totals: Floats
     _largest: tuple[Floats, ...]
     _apart: tuple[Floats, ...]
@@ -197,14 +197,8 @@ def evaluate(problem: Problem, candidates: Candidates, c: Floats, joint: tuple[i
         c: (H,) with ``abs(c) <= problem.limit``.
         joint: heads of J, at most ``MOST_JOINT``.
     """
-    scales = _Scales.of(candidates, joint)
-    inside, outside, weights = scales.inside, scales.outside, scales.weights
-    own = problem.template.a[:, 0] - c * problem.template.b[:, 0]
-    apart_own = np.maximum(own[outside] * scales.over[outside], own[outside] * scales.under[outside])
-    template = weights @ own[inside] + apart_own.sum()
-    fixed = [problem.direct, UNDERFLOW, *c.tolist()]
-    total = template + math.fsum(fixed)
-    size = np.abs(template) + math.fsum(abs(x) for x in fixed)
+    scales = Scales.of(candidates, joint)
+    total, size = scales.rest(problem, c)
     apart, largest, best, contenders = [], [], [], []
     for table, columns in zip(problem.slots, candidates.sets, strict=True):
         apart.append(scales.apart(table, columns, c))
@@ -219,15 +213,13 @@ def evaluate(problem: Problem, candidates: Candidates, c: Floats, joint: tuple[i
         total = np.full_like(total, np.inf)
     w = int(total.argmax())
     attained = tuple(int(row[w]) for row in best)
-    z = terms(problem, c, attained)
-    factors = np.where(z > 0, scales.over, scales.under)
-    factors[:, inside] = weights[w]
+    factors = scales.factors(problem, c, attained, w)
     highest = math.nextafter(float(total[w]), math.inf)
     return Bound(c, joint, highest, attained, factors, tuple(contenders), scales, total, tuple(largest), tuple(apart))
 
 
 @dataclass(frozen=True)
-class _Scales:
+class Scales:
     """What terms are multiplied by.
 
     Attributes:
@@ -243,11 +235,25 @@ class _Scales:
     weights: Floats
 
     @classmethod
-    def of(cls, candidates: Candidates, joint: tuple[int, ...]) -> _Scales:
+    def of(cls, candidates: Candidates, joint: tuple[int, ...]) -> Scales:
         over, under = candidates.inverse
         inside = list(joint)
         outside = [h for h in range(len(over)) if h not in joint]
         return cls(over, under, inside, outside, choices(len(inside), over[inside], under[inside]))
+
+    def rest(self, problem: Problem, c: Floats) -> tuple[Floats, Floats]:
+        """(2^|J|,) for each w the bound without the slots, and the sum of its terms' sizes."""
+        own = problem.template.a[:, 0] - c * problem.template.b[:, 0]
+        apart = np.maximum(own * self.over, own * self.under)[self.outside]
+        template = self.weights @ own[self.inside] + apart.sum()
+        fixed = [problem.direct, UNDERFLOW, *c.tolist()]
+        return template + math.fsum(fixed), np.abs(template) + math.fsum(abs(x) for x in fixed)
+
+    def factors(self, problem: Problem, c: Floats, assignment: Assignment, w: int) -> Floats:
+        """(1 + m, H): what the terms of the template and of an assignment are multiplied by, for one w."""
+        factors = np.where(terms(problem, c, assignment) > 0, self.over, self.under)
+        factors[:, self.inside] = self.weights[w]
+        return factors
 
     def apart(self, table: SlotTable, columns: Columns, c: Floats) -> Floats:
         """(n,) Σ_h φ_h over all heads: at least S_w for every w."""
@@ -270,7 +276,7 @@ class _Scales:
 
 
 def _largest(
-    scales: _Scales, table: SlotTable, columns: Columns, c: Floats, apart: Floats
+    scales: Scales, table: SlotTable, columns: Columns, c: Floats, apart: Floats
 ) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
     """The places of the contenders, and for each w the largest S_w and its place.
 

@@ -8,6 +8,9 @@ some condition is. That refutes what no condition refutes alone, for tokens that
 
 Conditions may be many (a token that is to beat all others), and few of them matter. A search begins with some, and
 asks for another where an assignment satisfies all it has and yet is refused.
+
+Where an automaton says which assignments are asked about, all bounds are over those that it accepts
+(:mod:`tokendemo_formal.override.paths`), and so are candidates.
 """
 
 from __future__ import annotations
@@ -16,15 +19,17 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from tokendemo_formal.override.bound import Bound, evaluate, gather
+from tokendemo_formal.override import paths as over_paths
+from tokendemo_formal.override.bound import Bound, Candidates, evaluate, gather
 from tokendemo_formal.override.many_heads import CHECKED_BUDGET, Node, Search, within
 from tokendemo_formal.override.multipliers import descend, joint_heads
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
+from tokendemo_formal.override.paths import Paths, Walk
 from tokendemo_formal.override.proof import Columns, Combination, Condition, Exact, Filter, Leaf, Split, Trace
 from tokendemo_formal.override.tables import Enclosed, Floats, assemble, combine
 
@@ -32,6 +37,8 @@ Judge: TypeAlias = "Callable[[Assignment], tuple[bool | None, Condition]]"
 """Are all conditions' exact margins above the target? The second part is a condition that isn't, or that is open."""
 
 _PASSES = 2
+_MOST_ACTIVE = 32
+"""Tokens a slot that the next multipliers are fitted to first, where bounds are over accepted paths."""
 _WEIGHINGS = 24
 """Steps that look for the weights of the conditions."""
 _LARGEST_COMBINATION = 2**22
@@ -61,10 +68,12 @@ class Part(Search):
         """Multipliers to begin with."""
         return self._open[0][2].c
 
-    def bounded(self, sets: list[Columns], c: Floats, passes: int) -> Bounded:
-        """The bound over candidate sets, at the c given (no passes) or a better one."""
+    def bounded(self, sets: list[Columns], c: Floats, passes: int, walk: Walk | None = None) -> Bounded:
+        """The bound over candidate sets, at the c given (no passes) or a better one; over accepted paths, if given."""
         node = self._node(sets, c)
         candidates = gather(self.problem, sets)
+        if walk is not None:
+            return self._bounded_over(walk, node, candidates, passes)
         best: Bound | None = None
         for _ in range(max(passes, 1)):
             joint = joint_heads(self.problem, candidates, node.active, node.c, CHECKED_BUDGET // candidates.count)
@@ -81,6 +90,19 @@ class Part(Search):
         kept = [s[reached > 0] for s, reached in zip(sets, completions, strict=True)]
         return Bounded(sets, best.total, best.c, best.joint, kept, best.best)
 
+    def _bounded_over(self, walk: Walk, node: Node, candidates: Candidates, passes: int) -> Bounded:
+        most = CHECKED_BUDGET // (candidates.count + walk.edges)
+        joint = joint_heads(self.problem, candidates, node.active, node.c, most)
+        if passes:
+            c, _ = descend(self.problem, candidates, node.active, node.c, joint, 0.0, self.best_value)
+            bound = over_paths.descend(self.problem, candidates, walk, c, joint, 0.0, self.best_value)
+        else:
+            bound = over_paths.evaluate(self.problem, candidates, walk, node.c, joint)
+        active = [np.union1d(old, np.array([t])) for old, t in zip(node.active, bound.best, strict=True)]
+        self._active = [tokens[-_MOST_ACTIVE:] for tokens in active]
+        kept = [s[reached > 0] for s, reached in zip(node.sets, bound.completions(), strict=True)]
+        return Bounded(node.sets, bound.total, bound.c, bound.joint, kept, bound.best)
+
     def _node(self, sets: list[Columns], c: Floats) -> Node:
         c = np.clip(c, -self.problem.limit, self.problem.limit)
         return Node(sets, within(self._active, sets), c, math.inf, [], sum(map(len, sets)))
@@ -89,11 +111,15 @@ class Part(Search):
         """What a bound of the sum leaves to the least of its conditions."""
         return float(np.nextafter(total / np.nextafter(sum(weight for _, weight in self.of), 0.0), np.inf))
 
-    def parted(self, sets: list[Columns], c: Floats) -> tuple[int, Columns, Columns]:
+    def parted(self, sets: list[Columns], c: Floats, walk: Walk | None = None) -> tuple[int, Columns, Columns]:
         """A slot, and its candidates in two parts."""
         node = self._node(sets, c)
         node.candidates = gather(self.problem, sets)
-        slot, inside = self._split(node, evaluate(self.problem, node.candidates, node.c))
+        bound = evaluate(self.problem, node.candidates, node.c)
+        if walk is not None:
+            over = over_paths.evaluate(self.problem, node.candidates, walk, node.c)
+            bound = replace(bound, best=over.best, factors=over.factors)
+        slot, inside = self._split(node, bound)
         return slot, sets[slot][inside], sets[slot][~inside]
 
     def values(self, assignments: Sequence[Columns]) -> Floats:
@@ -140,6 +166,8 @@ class Conjunction:
         conditions: those to begin with, at least one.
         judge: decides candidates exactly.
         start: a known assignment, to begin near.
+        allowed: for each slot the columns that it may hold; None: all.
+        paths: the accepted assignments, where not all are.
 
     Attributes:
         trace: how the root was closed; complete once the outcome is "refuted".
@@ -152,8 +180,10 @@ class Conjunction:
         conditions: Sequence[Condition],
         judge: Judge,
         start: Assignment | None = None,
+        allowed: Sequence[Columns] | None = None,
+        paths: Paths | None = None,
     ) -> None:
-        self._numbers, self._judge = numbers, judge
+        self._numbers, self._judge, self._paths = numbers, judge, paths
         self.parts: dict[Condition, Part] = {}
         self.sums: list[Part] = []
         self.trace: Trace = []
@@ -166,8 +196,8 @@ class Conjunction:
         self._order = itertools.count()
         for condition in conditions:
             self._add(condition)
-        slots = self._any.problem.slots
-        root = _Node([np.arange(slot.a.shape[1]) for slot in slots], math.inf, self.trace, {})
+        everything = [np.arange(slot.a.shape[1]) for slot in self._any.problem.slots]
+        root = _Node(everything if allowed is None else [*allowed], math.inf, self.trace, {})
         self._open = [(-math.inf, next(self._order), root)]
         with _quiet():
             self._begin(root.sets, start)
@@ -223,7 +253,7 @@ class Conjunction:
             self._restart(node.sets)
             if self._found is not None:
                 return
-        slot, first, second = part.parted(node.sets, node.c[part.of])
+        slot, first, second = part.parted(node.sets, node.c[part.of], self._walk(node.sets))
         split = Split(slot, first, [], [])
         node.trace.append(split)
         for half, trace in ((first, split.first), (second, split.second)):
@@ -238,14 +268,20 @@ class Conjunction:
             The part with the least bound; None where the node is closed.
         """
         parts = [*self.sums, *self.parts.values()]
-        quick = [part.bounded(node.sets, node.c.get(part.of, part.guess), 0) for part in parts]
+        walk = self._walk(node.sets)
+        if not all(map(len, node.sets)) or (walk is not None and not walk.open):  # there is no assignment
+            node.trace.append(Leaf(self._any.guess, (), self._any.of))
+            return None
+        quick = [part.bounded(node.sets, node.c.get(part.of, part.guess), 0, walk) for part in parts]
         order = sorted(range(len(parts)), key=lambda k: parts[k].share(quick[k].total))
         least: tuple[Part, Bounded] | None = None
         for rank, k in enumerate(order):
             part = parts[k]
             passes = _PASSES if rank < _TRIED or part in self.sums else 0
             known = quick[k]
-            bounded = known if not passes and known.sets is node.sets else part.bounded(node.sets, known.c, passes)
+            if passes or known.sets is not node.sets:
+                known = part.bounded(node.sets, known.c, passes, walk)
+            bounded = known
             node.c[part.of] = bounded.c
             node.bound = min(node.bound, part.share(bounded.total))
             if bounded.total <= 0 or any(len(s) == 0 for s in bounded.kept):
@@ -256,6 +292,10 @@ class Conjunction:
             if sum(map(len, bounded.kept)) < sum(map(len, node.sets)):
                 node.trace.append(Filter(bounded.c, bounded.joint, part.of))
                 node.sets = bounded.kept
+                walk = self._walk(node.sets)
+                if walk is not None and not walk.open:
+                    node.trace.append(Leaf(bounded.c, bounded.joint, part.of))
+                    return None
             inside = all(t in s for t, s in zip(bounded.assignment, node.sets, strict=True))
             if inside and passes:
                 self._propose(node.sets, bounded.assignment, self.nodes < _ASCENTS or self.nodes % 16 == 0)
@@ -280,7 +320,8 @@ class Conjunction:
             chosen = [k for k in range(len(conditions)) if weights[k] > 0]
             of = tuple((conditions[k], float(weights[k])) for k in chosen)
             part = self._sum(of)
-            bounded = part.bounded(node.sets, part.guess if c is None or len(c) != len(part.guess) else c, _PASSES)
+            guess = part.guess if c is None or len(c) != len(part.guess) else c
+            bounded = part.bounded(node.sets, guess, _PASSES, self._walk(node.sets))
             c = bounded.c
             bound = bounded.total / weights.sum()
             if best is None or bound < best[0]:
@@ -318,18 +359,27 @@ class Conjunction:
 
     # Candidates: plain floats, decided exactly before they count.
 
+    def _walk(self, sets: list[Columns]) -> Walk | None:
+        return None if self._paths is None else self._paths.over(sets)
+
     def _begin(self, sets: list[Columns], start: Assignment | None) -> None:
         starts = [start] if start is not None else []
         starts += [part.best_assignment for part in self.parts.values() if part.best_assignment is not None]
         for assignment in starts:
-            if self._found is None:
+            inside = all(t in s for t, s in zip(assignment, sets, strict=True))
+            if self._found is None and inside and (self._paths is None or self._paths.accept(assignment)):
                 self._propose(sets, assignment, improve=True)
 
     def _restart(self, sets: list[Columns]) -> None:
         rng = np.random.default_rng(0)
+        walk = self._walk(sets)
         for _ in range(_RESTARTS):
             if self._found is None:
-                self._propose(sets, tuple(int(rng.choice(s)) for s in sets), improve=True)
+                if walk is None:
+                    assignment = tuple(int(rng.choice(s)) for s in sets)
+                else:
+                    assignment = walk.heaviest([rng.random(len(s)) for s in sets])
+                self._propose(sets, assignment, improve=True)
 
     def _least(self, assignments: Sequence[Columns]) -> Floats:
         """The least margin of assignments, one array of columns a slot."""
@@ -350,19 +400,36 @@ class Conjunction:
             assignment, value = self._ascend(assignment, float(self._least(_columns(assignment))[0]), sets)
 
     def _ascend(self, assignment: Assignment, value: float, sets: list[Columns]) -> tuple[Assignment, float]:
-        """Coordinate ascent: each slot in turn takes its best token, until none changes."""
+        """Coordinate ascent: each slot in turn takes its best token, until none changes; then along paths, if given."""
         chosen = list(assignment)
         stale = 0
         for i in itertools.cycle(range(len(chosen))):
             if stale == len(chosen):
                 break
             stale += 1
-            tried = [sets[k] if k == i else np.full(1, t) for k, t in enumerate(chosen)]
+            choice = sets[i]
+            if self._paths is not None:
+                choice = choice[self._paths.fitting(chosen, i)[choice]]
+            tried = [choice if k == i else np.full(1, t) for k, t in enumerate(chosen)]
             values = self._least(tried)
             j = int(values.argmax())
             if values[j] > value + 1e-12 * abs(value):
-                value, chosen[i], stale = float(values[j]), int(sets[i][j]), 0
+                value, chosen[i], stale = float(values[j]), int(choice[j]), 0
+        walk = self._walk(sets)
+        if walk is not None and walk.open:
+            found = self._along(walk, tuple(chosen))
+            better = float(self._least(_columns(found))[0])
+            if better > value + 1e-12 * abs(value):
+                return self._ascend(found, better, sets)
         return tuple(chosen), value
+
+    def _along(self, walk: Walk, assignment: Assignment) -> Assignment:
+        """The accepted assignment that is best for the least condition's function, made linear at another one."""
+        part = min(self.parts.values(), key=lambda part: float(part.values(_columns(assignment))[0]))
+        n, d = part._sums(assignment)
+        d = np.maximum(d, 1e-300)
+        slots = zip(part.problem.slots, walk.candidates, strict=True)
+        return walk.heaviest([((slot.a[:, t] - (n / d)[:, None] * slot.b[:, t]) / d[:, None]).sum(axis=0) for slot, t in slots])
 
 
 def _columns(assignment: Assignment) -> list[Columns]:
