@@ -26,12 +26,13 @@ from tokendemo_formal.numbers.enclosures import Enclosure
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.conjunction import Conjunction
+from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
 from tokendemo_formal.override.proof import Condition, Exact, Section
 from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm
 from tokendemo_formal.override.solve import LARGEST_READER_VOCABULARY, Progress, Run
-from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats
+from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, counted
 
 LARGEST_CHOICE = 64
 """Choices of a row toward for every template that are still decided one by one."""
@@ -186,6 +187,9 @@ class CompoundRun(Run):
         def numbers(condition: Condition) -> Enclosed:
             if condition not in known:
                 began = time.monotonic()
+                if isinstance(condition, Rule):
+                    known[condition] = self._counted(condition, len(prompts[0].slots), reader_token)
+                    return known[condition]
                 template, against = condition
                 run = self.run_of(template, choice[template], against)
                 linear, enclosed = run.enclosed(prompts[template], target, start)
@@ -201,6 +205,7 @@ class CompoundRun(Run):
             self._first_conditions(choice, asked, whole(start or (0,) * len(prompts[0].slots))),
             lambda assignment: self._judge(choice, asked, whole(assignment), target),
             start,
+            lambda assignment: self.question.constraints.broken(self._ids(whole(assignment))),
         )
         outcome = search.run(self.limits, self._reported(len(asked[0].slots)))
         self.clock.timed("search", began)
@@ -219,12 +224,19 @@ class CompoundRun(Run):
         )
 
     def _first_conditions(self, choice: Choice, asked: list[Prompt], assignment: Assignment) -> list[Condition]:
-        """The rows that are hardest to beat at an assignment."""
-        found = []
+        """The rows that are hardest to beat at an assignment, and what the tokens have to keep."""
+        found: list[Condition] = []
         for template in self._templates:
             order = self._order(template, asked[template].filled(self._ids(assignment)), asked[template].reader)
             found += [(template, against) for against in order[:_FIRST_RIVALS]]
-        return found
+        return [*found, *self.question.constraints.rules]
+
+    def _counted(self, rule: Rule, slots: int, reader_token: int | None) -> Enclosed:
+        """A rule for the tokens of the slots that are left beside a token in the reader's."""
+        count = self.question.constraints.count(rule)
+        used = 0 if reader_token is None else count.weight(reader_token)
+        weights = np.array([count.weight(token) for token in self.question.vocabulary], dtype=np.float64)
+        return counted(weights, count.limit - used, slots)
 
     # Witnesses
 
@@ -260,7 +272,10 @@ class CompoundRun(Run):
     def _judge(
         self, choice: Choice, prompts: list[Prompt], assignment: Assignment, target: float
     ) -> tuple[bool | None, Condition]:
-        """Whether the chosen rows win in all templates, and a condition that fails, or that is not decided."""
+        """Whether the chosen rows win in all templates and the rules are kept, and a condition that fails, or that is
+        not decided."""
+        for rule in self.question.constraints.broken(self._ids(assignment)):
+            return False, rule
         open_one: Condition | None = None
         for template, toward in enumerate(choice):
             verdict, against = self._beats(template, toward, prompts[template], assignment, target)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, NamedTuple
 
 from tokendemo_formal.errors import ScenarioError
 
@@ -51,6 +52,18 @@ class Count:
         return sum(map(self.weight, tokens)) <= self.limit
 
 
+class Rule(NamedTuple):
+    """One of the conditions that constraints consist of.
+
+    Attributes:
+        kind: ``count``, or ``once``: a token may stand in one slot at most.
+        which: the count's index, or the token's id.
+    """
+
+    kind: Literal["count", "once"]
+    which: int
+
+
 @dataclass(frozen=True)
 class Constraints:
     """Conditions on the tokens in the slots, all of which have to hold.
@@ -72,11 +85,21 @@ class Constraints:
         """All ids that are named."""
         return tuple(token for count in self.counts for token, _ in count.weights)
 
-    def allow(self, tokens: Sequence[int]) -> bool:
-        """Whether these tokens, in the order of the slots, satisfy all of it."""
-        return all(count.allows(tokens) for count in self.counts) and not (
-            self.distinct and len(set(tokens)) < len(tokens)
-        )
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Those that are worth knowing from the start: all but one for each token that may repeat."""
+        return tuple(Rule("count", k) for k in range(len(self.counts)))
+
+    def count(self, rule: Rule) -> Count:
+        """A rule as a count."""
+        return self.counts[rule.which] if rule.kind == "count" else Count(((rule.which, 1),), 0, 1)
+
+    def broken(self, tokens: Sequence[int]) -> list[Rule]:
+        """The rules that tokens, in the order of the slots, break."""
+        broken = [rule for rule in self.rules if not self.count(rule).allows(tokens)]
+        if self.distinct:
+            broken += [Rule("once", token) for token, times in Counter(tokens).items() if times > 1]
+        return broken
 
 
 UNCONSTRAINED = Constraints()

@@ -4,11 +4,16 @@ The bound is convex in c, and only its maximisers shape it. So it is minimised o
 steps (B. Polyak, "Minimization of unsmooth functionals", 1969), which cost next to nothing beside one pass over all
 candidates; tokens that a pass then finds above the active ones join them (column generation). Nothing here has to be
 right: whatever c comes out, the bound at it holds.
+
+Rules that the tokens have to keep (Σ_i weight(t_i) <= limit) may have a price each: what an assignment leaves of a
+limit, times its price, is added to f. Then the bound is convex in c and the prices together, and the same steps serve
+(Lagrange's relaxation; M. Held and R. Karp, "The traveling-salesman problem and minimum spanning trees II", 1971).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +30,21 @@ _CHOICES = 256
 """Choices of w that are looked at after the first step: those with the largest bounds."""
 
 
+@dataclass
+class Prices:
+    """What rules cost.
+
+    Attributes:
+        weights: (k, n) of each token for each rule.
+        limits: (k,) what they may add up to.
+        at: (k,) the prices; improved in place of those given.
+    """
+
+    weights: Floats
+    limits: Floats
+    at: Floats
+
+
 def descend(
     problem: Problem,
     candidates: Candidates,
@@ -33,6 +53,8 @@ def descend(
     joint: tuple[int, ...],
     goal: float,
     incumbent: float,
+    prices: Prices | None = None,
+    steps: int = _STEPS,
 ) -> tuple[Floats, float]:
     """Better multipliers for a node, with the bound over the active tokens at them.
 
@@ -44,6 +66,8 @@ def descend(
         joint: heads bounded jointly.
         goal: a bound at or below it is good enough.
         incumbent: a value of f known to be reached: no bound lies below it.
+        prices: of rules, to be improved, too; those of the best bound are left there.
+        steps: how many at most.
     """
     over, under = candidates.inverse
     inside = list(joint)
@@ -54,11 +78,16 @@ def descend(
     over_out, under_out = over[outside], under[outside]
     slots = np.arange(len(active))
     best, best_c, factor, stale = math.inf, c, 1.0, 0
-    for step in range(_STEPS):
+    used, limits, at = _priced(prices, active)
+    best_at = at
+    for step in range(steps):
         z, own = a - c[:, None, None] * b, own_a - c * own_b
         apart = z[outside]
         sums = np.maximum(apart * over_out[:, None, None], apart * under_out[:, None, None]).sum(axis=0)[None]
+        if len(at):
+            sums = sums - np.tensordot(at, used, 1)
         fixed = problem.direct + c.sum() + np.maximum(own[outside] * over_out, own[outside] * under_out).sum()
+        fixed += at @ limits
         if inside:
             sums = sums + (weights @ z[inside].reshape(len(inside), -1)).reshape(-1, *z.shape[1:])
         places = sums.argmax(axis=2)
@@ -68,7 +97,7 @@ def descend(
         w = int(totals.argmax())
         total = float(totals[w])
         if total < best:
-            best, best_c = total, c
+            best, best_c, best_at = total, c, at
         else:
             stale += 1
             factor *= _SHRINK if stale > _PATIENCE else 1.0
@@ -81,13 +110,35 @@ def descend(
         factors[inside], own_factors[inside] = weights[w][:, None], weights[w]
         slope = 1 - own_factors * own_b - (factors * b[:, slots, chosen]).sum(axis=1)
         square = float(slope @ slope)
+        if len(at):
+            left = limits - used[:, slots, chosen].sum(axis=1)
+            left[(at <= 0) & (left > 0)] = 0.0
+            square += float(left @ left)
         if not square > 1e-30:
             break
         if step == 0 and len(weights) > _CHOICES:
             weights = weights[np.argpartition(-totals, _CHOICES)[:_CHOICES]]
         aim = max(goal, min(incumbent, total))
-        c = np.clip(c - factor * (total - aim) / square * slope, -problem.limit, problem.limit)
+        length = factor * (total - aim) / square
+        c = np.clip(c - length * slope, -problem.limit, problem.limit)
+        if len(at):
+            at = np.maximum(at - length * left, 0.0)
+    if prices is not None:
+        prices.at = best_at / _sizes(prices)
     return best_c, best
+
+
+def _priced(prices: Prices | None, active: list[Columns]) -> tuple[Floats, Floats, Floats]:
+    """What active tokens weigh, (k, m, n), the limits and the prices, in units in which all rules weigh alike."""
+    if prices is None:
+        return np.empty((0, len(active), 0)), np.empty(0), np.empty(0)
+    sizes, widest = _sizes(prices), max(map(len, active))
+    used = np.stack([prices.weights[:, np.resize(tokens, widest)] for tokens in active], axis=1)
+    return used / sizes[:, None, None], prices.limits / sizes, prices.at * sizes
+
+
+def _sizes(prices: Prices) -> Floats:
+    return np.asarray(prices.weights.max(axis=1, initial=1.0))
 
 
 def joint_heads(

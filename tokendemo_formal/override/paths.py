@@ -83,6 +83,7 @@ class Paths:
         self._accepting = np.zeros(self.states, dtype=bool)
         self._accepting[list(automaton.accepting)] = True
         self._layers = self._connected(layers)
+        self._last: Walk | None = None
 
     def _connected(self, layers: Sequence[_Edges]) -> list[_Edges]:
         """Without edges that are on no path from the start to acceptance."""
@@ -99,26 +100,26 @@ class Paths:
         return ahead
 
     def over(self, sets: Sequence[Columns]) -> Walk:
-        """The paths over candidate sets."""
+        """The paths over candidate sets; those asked for last are remembered."""
+        if self._last is not None and all(a is b for a, b in zip(self._last.candidates, sets, strict=True)):
+            return self._last
         present = []
         for columns in sets:
             mask = np.zeros(self.classes + 1, dtype=bool)
             mask[self.kinds[columns]] = True
             present.append(mask)
         edges = [layer.only(mask[layer.kind]) for layer, mask in zip(self._layers, present, strict=True)]
-        return Walk(self, sets, self._connected(edges))
+        self._last = Walk(self, sets, self._connected(edges))
+        return self._last
 
-    def accept(self, assignment: Assignment) -> bool:
+    def accept(self, assignment: Sequence[int]) -> bool:
         """Whether an assignment is an accepted sequence."""
-        return self.over(_single(assignment)).open
+        return self.over([np.array([column]) for column in assignment]).open
 
-    def fitting(self, assignment: Sequence[int], slot: int) -> Bools:
-        """(n,) which columns a slot may hold where the others hold those of an assignment."""
-        sets = _single(assignment)
-        sets[slot] = np.arange(len(self.kinds))
-        found = np.zeros(len(self.kinds), dtype=bool)
-        found[self.over(sets).sets[slot]] = True
-        return found
+    def fitting(self, assignment: Sequence[int], slot: int, columns: Columns) -> Columns:
+        """Which of the columns a slot may hold where the others hold those of an assignment."""
+        sets = [columns if i == slot else np.array([column]) for i, column in enumerate(assignment)]
+        return self.over(sets).sets[slot]
 
 
 class Walk:
@@ -232,10 +233,6 @@ class _Slot:
         return int(members[values[members].argmax()]), int(self._edges.source[edge])
 
 
-def _single(assignment: Sequence[int]) -> list[Columns]:
-    return [np.array([column]) for column in assignment]
-
-
 def _grouped(names: Columns) -> tuple[Columns, Columns, Columns]:
     """An order that sorts the names, where each begins in it, and the names, each once."""
     order = np.argsort(names, kind="stable")
@@ -310,15 +307,13 @@ def descend(
     c: Floats,
     joint: tuple[int, ...],
     goal: float,
-    incumbent: float,
 ) -> PathBound:
     """The best bound of a few Polyak steps from c; as in :mod:`tokendemo_formal.override.multipliers`, over paths.
 
     Args:
         problem, candidates, walk, joint: as for :func:`evaluate`.
         c: (H,) to start from.
-        goal: a bound at or below it is good enough.
-        incumbent: a value of f known to be reached.
+        goal: a bound at or below it is good enough; what the steps aim at.
     """
     best: PathBound | None = None
     factor, stale = 1.0, 0
@@ -336,7 +331,6 @@ def descend(
         square = float(slope @ slope)
         if not square > 1e-30:
             break
-        aim = max(goal, min(incumbent, bound.total))
-        c = np.clip(c - factor * (bound.total - aim) / square * slope, -problem.limit, problem.limit)
+        c = np.clip(c - factor * (bound.total - goal) / square * slope, -problem.limit, problem.limit)
     assert best is not None
     return best

@@ -102,8 +102,6 @@ def solve(
         raise InputError(f"workers: expected at least 1, found {workers}")
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
-    if question.constraints:
-        raise UnsupportedError("constraints: no engine knows them yet")
     if question.several and executor is not None:
         raise InputError("executor: a question of several templates or readouts is searched on one processor")
     if question.several:
