@@ -1,4 +1,4 @@
-"""Finite automata over token ids: which sequences of tokens an adversary may use, compiled from rules that people write.
+"""Finite automata over token ids: which sequences an adversary may use, compiled from rules that people write.
 
 An automaton is deterministic and partial: where a state has no edge for a token, the sequence is not accepted. Tokens
 that no state tells apart form a class, and edges are about classes: a rule about texts has few of them, however large
@@ -38,8 +38,8 @@ class Automaton:
 
     Args:
         accepting: states in which a sequence may end, increasing.
-        classes: token ids that no state tells apart, increasing; no id is in two of them, and ids in none of them are in
-            no accepted sequence.
+        classes: token ids that no state tells apart, increasing; no id is in two of them, and ids in none of them are
+            in no accepted sequence.
         edges: (state, class, next state), increasing, at most one for each state and class.
 
     Raises:
@@ -80,7 +80,10 @@ class Automaton:
 
     def accepts(self, tokens: Iterable[int]) -> bool:
         """Whether a whole sequence is accepted."""
-        return reduce(self.step, tokens, 0) in self.accepting
+        state: int | None = 0
+        for token in tokens:
+            state = self.step(state, token)
+        return state in self.accepting
 
 
 def of_bigrams(
@@ -194,8 +197,8 @@ def _explored(
             count += 1
         if len(numbers) > MOST_STATES or count > MOST_EDGES:
             raise ScenarioError(
-                f"constraints: an automaton of more than {MOST_STATES} states or {MOST_EDGES} steps; simplify the rule, "
-                "or narrow adversary.vocabulary"
+                f"the automaton has more than {MOST_STATES:,} states or {MOST_EDGES:,} steps; simplify the rule, or "
+                "narrow adversary.vocabulary"
             )
     classes: dict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
     for symbol, column in columns.items():

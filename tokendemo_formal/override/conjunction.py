@@ -475,7 +475,9 @@ class Conjunction:
     def _add(self, condition: Condition) -> None:
         if isinstance(condition, Rule):
             slots = len(self._any.problem.slots)
-            self.rules[condition] = Part(self._numbers(condition), ((condition, 1.0),), [np.zeros(1, np.int64)] * slots, self._paths)
+            self.rules[condition] = Part(
+                self._numbers(condition), ((condition, 1.0),), [np.zeros(1, np.int64)] * slots, self._paths
+            )
         else:
             self.parts[condition] = Part(self._numbers(condition), ((condition, 1.0),), paths=self._paths)
 

@@ -1,11 +1,11 @@
 """The search's bound over the assignments that an automaton accepts, by dynamic programming.
 
 For every choice of w the bound of :mod:`tokendemo_formal.override.bound` is a sum of one term S_w(z_i(t_i)) a slot, so
-its maximum over accepted sequences is that over paths of as many edges, from the automaton's start to an accepting state:
-one pass forward over the slots gives for each state the best way to it, one backward the best way on, and the best path
-through a token is the sum of the two and of the token's own term (R. Bellman, "On a routing problem", 1958). It takes the
-place of Σ_i max S_w, which is the case of an automaton that accepts everything. Tokens of a class share their edges, so
-only the best of each class counts.
+its maximum over accepted sequences is one over paths of as many edges, from the automaton's start to an accepting
+state: one pass forward over the slots gives for each state the best way to it, one backward the best way on, and the
+best path through a token is the sum of the two and of the token's own term (R. Bellman, "On a routing problem", 1958).
+It takes the place of Σ_i max S_w, which is the case of an automaton that accepts everything. Tokens of a class share
+their edges, so only the best of each class counts.
 
 Rounding: each path's sum is one of at most m + 2 floats, so enlarging by (m + 8) units of the sum of the slots' largest
 terms, and of the rest's, outweighs it; a maximum of rounded sums is at least the rounded best.
@@ -295,9 +295,7 @@ def evaluate(problem: Problem, candidates: Candidates, walk: Walk, c: Floats, jo
     w = int(totals.argmax())
     best = walk.best(values, ways, w)
     highest = math.nextafter(float(totals[w]), math.inf)
-    return PathBound(
-        c, joint, highest, best, scales.factors(problem, c, best, w), walk, values, ways, rest, slack
-    )
+    return PathBound(c, joint, highest, best, scales.factors(problem, c, best, w), walk, values, ways, rest, slack)
 
 
 def descend(
