@@ -223,15 +223,38 @@ class CompoundRun(Run):
             Progress(slots, s.bound, s.best_value, s.open_nodes, s.nodes, time.monotonic() - self.clock.started)
         )
 
-    def allowed(self, slots: int) -> Assignment | None:
-        """An assignment that the constraints allow; None where there is none.
+    # Constraints
 
-        Raises:
-            InputError: where a limit is reached before one is found or ruled out.
-        """
-        constraints, first = self.question.constraints, (0, self.question.against[0])
+    def exists(self) -> Answer:
+        return self._vacuity_told(super().exists())
+
+    def minimum(self) -> Answer:
+        return self._vacuity_told(super().minimum())
+
+    def _vacuity_told(self, answer: Answer) -> Answer:
+        """The same answer; a note says for which lengths nothing had to be refused."""
+        kinds = {slots: self._allowed(slots).kind for slots in answer.ruled_out}
+        for kind, told in (
+            ("refuted", "No assignment of {} satisfies the constraints: that refusal says nothing about the layer."),
+            ("gave-up", "Whether any assignment of {} satisfies the constraints was not decided within the limits."),
+        ):
+            lengths = [slots for slots, found in kinds.items() if found == kind]
+            if lengths:
+                slots = "1 token" if lengths == [1] else f"{', '.join(map(str, lengths))} tokens"
+                self.notes.append(told.format(slots))
+        return answer
+
+    def allowed(self, slots: int) -> Assignment | None:
+        outcome = self._allowed(slots)
+        if outcome.kind == "gave-up":
+            raise InputError("constraints: a limit was reached before an assignment that satisfies them was found")
+        return outcome.assignment
+
+    def _allowed(self, slots: int) -> Outcome:
+        """Is there an assignment that the constraints allow?"""
+        constraints, lead = self.question.constraints, (0, self.question.against[0])
         if not constraints or not slots:
-            return super().allowed(slots)
+            return Outcome("found", (0,) * slots)
 
         def numbers(condition: Condition) -> Enclosed:
             if isinstance(condition, Rule):
@@ -240,13 +263,9 @@ class CompoundRun(Run):
 
         def judge(assignment: Assignment) -> tuple[bool | None, Condition]:
             broken = self._broken(assignment)
-            return not broken, broken[0] if broken else first
+            return not broken, broken[0] if broken else lead
 
-        search = Conjunction(numbers, [first, *constraints.rules], judge, broken=self._broken)
-        outcome = search.run(self.limits)
-        if outcome.kind == "gave-up":
-            raise InputError("constraints: a limit was reached before an assignment that satisfies them was found")
-        return outcome.assignment
+        return Conjunction(numbers, [lead, *constraints.rules], judge, broken=self._broken).run(self.limits)
 
     def _broken(self, assignment: Assignment) -> list[Rule]:
         return self.question.constraints.broken(self._ids(assignment))
