@@ -205,7 +205,7 @@ class CompoundRun(Run):
             self._first_conditions(choice, asked, whole(start or (0,) * len(prompts[0].slots))),
             lambda assignment: self._judge(choice, asked, whole(assignment), target),
             start,
-            lambda assignment: self.question.constraints.broken(self._ids(whole(assignment))),
+            lambda assignment: self._broken(whole(assignment)),
         )
         outcome = search.run(self.limits, self._reported(len(asked[0].slots)))
         self.clock.timed("search", began)
@@ -222,6 +222,53 @@ class CompoundRun(Run):
         return lambda s: report(
             Progress(slots, s.bound, s.best_value, s.open_nodes, s.nodes, time.monotonic() - self.clock.started)
         )
+
+    # Constraints
+
+    def exists(self) -> Answer:
+        return self._vacuity_told(super().exists())
+
+    def minimum(self) -> Answer:
+        return self._vacuity_told(super().minimum())
+
+    def _vacuity_told(self, answer: Answer) -> Answer:
+        """The same answer; a note says for which lengths nothing had to be refused."""
+        kinds = {slots: self._allowed(slots).kind for slots in answer.ruled_out}
+        for kind, told in (
+            ("refuted", "No assignment of {} satisfies the constraints: that refusal says nothing about the layer."),
+            ("gave-up", "Whether any assignment of {} satisfies the constraints was not decided within the limits."),
+        ):
+            lengths = [slots for slots, found in kinds.items() if found == kind]
+            if lengths:
+                slots = "1 token" if lengths == [1] else f"{', '.join(map(str, lengths))} tokens"
+                self.notes.append(told.format(slots))
+        return answer
+
+    def allowed(self, slots: int) -> Assignment | None:
+        outcome = self._allowed(slots)
+        if outcome.kind == "gave-up":
+            raise InputError("constraints: a limit was reached before an assignment that satisfies them was found")
+        return outcome.assignment
+
+    def _allowed(self, slots: int) -> Outcome:
+        """Is there an assignment that the constraints allow?"""
+        constraints, lead = self.question.constraints, (0, self.question.against[0])
+        if not constraints or not slots:
+            return Outcome("found", (0,) * slots)
+
+        def numbers(condition: Condition) -> Enclosed:
+            if isinstance(condition, Rule):
+                return self._counted(condition, slots, None)
+            return counted(np.zeros(len(self.question.vocabulary)), 1, slots)  # a margin that is 1 everywhere
+
+        def judge(assignment: Assignment) -> tuple[bool | None, Condition]:
+            broken = self._broken(assignment)
+            return not broken, broken[0] if broken else lead
+
+        return Conjunction(numbers, [lead, *constraints.rules], judge, broken=self._broken).run(self.limits)
+
+    def _broken(self, assignment: Assignment) -> list[Rule]:
+        return self.question.constraints.broken(self._ids(assignment))
 
     def _first_conditions(self, choice: Choice, asked: list[Prompt], assignment: Assignment) -> list[Condition]:
         """The rows that are hardest to beat at an assignment, and what the tokens have to keep."""
@@ -274,7 +321,7 @@ class CompoundRun(Run):
     ) -> tuple[bool | None, Condition]:
         """Whether the chosen rows win in all templates and the rules are kept, and a condition that fails, or that is
         not decided."""
-        for rule in self.question.constraints.broken(self._ids(assignment)):
+        for rule in self._broken(assignment):
             return False, rule
         open_one: Condition | None = None
         for template, toward in enumerate(choice):

@@ -202,8 +202,12 @@ class Run:
     def maximum(self, tolerance: float) -> Answer:
         question = self.question
         prompt = question.prompt(question.slots)
-        # Any assignment will do for a start: the first decision is whether a better one exists.
-        best: Assignment = (0,) * len(prompt.slots)
+        best = self.allowed(len(prompt.slots))
+        if best is None:
+            raise ScenarioError(
+                f"constraints: no assignment of {len(prompt.slots)} tokens satisfies them, so none is the best; loosen "
+                "them, or ask about fewer slots"
+            )
         width = Fraction(tolerance) / 8  # a wider enclosure would let the best be found above itself, again and again
         gain = self.gain(prompt, best, width)
         while True:
@@ -221,6 +225,10 @@ class Run:
             self._note_undecided(outcome)
             return replace(answer, verdict="gave-up", upper=self._upper(outcome))
         return replace(answer, verdict="optimum", upper=Fraction(target))
+
+    def allowed(self, slots: int) -> Assignment | None:
+        """Any assignment to start from: the first decision is whether a better one exists."""
+        return (0,) * slots
 
     # One decision
 
