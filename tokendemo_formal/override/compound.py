@@ -28,7 +28,8 @@ from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.conjunction import Conjunction
 from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
-from tokendemo_formal.override.proof import Condition, Exact, Section
+from tokendemo_formal.override.paths import Paths
+from tokendemo_formal.override.proof import Columns, Condition, Exact, Section
 from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm
 from tokendemo_formal.override.solve import LARGEST_READER_VOCABULARY, Progress, Run
@@ -39,6 +40,9 @@ LARGEST_CHOICE = 64
 
 _FIRST_RIVALS = 2
 """Rows against that a search begins with, in each template."""
+
+_SURVIVAL_NODES = 10_000
+"""Nodes after which a search for any assignment that survives the tokenizer gives up."""
 
 _CHUNK = 512
 
@@ -63,6 +67,7 @@ class CompoundRun(Run):
             )
         super().__init__(question, engine, limits, progress, certify)
         self._runs: dict[tuple[int, int, int], Run] = {}
+        self.excluded: set[tuple[int, ...]] = set()
         self._templates = range(len(question.templates))
         count = len(question.toward) ** len(self._templates)
         if count > LARGEST_CHOICE:
@@ -200,12 +205,16 @@ class CompoundRun(Run):
             return known[condition]
 
         began, tabled = time.monotonic(), self.clock.seconds["tables"]
+        owned = [slot for slot, place in enumerate(asked[0].slots) if prompts[0].tokens[place] is not None]
+        sets, paths = self._asked(len(asked[0].slots), None if reader_token is None else (owned[0], reader_token))
         search = Conjunction(
             numbers,
             self._first_conditions(choice, asked, whole(start or (0,) * len(prompts[0].slots))),
             lambda assignment: self._judge(choice, asked, whole(assignment), target),
             start,
             lambda assignment: self._broken(whole(assignment)),
+            sets,
+            paths,
         )
         outcome = search.run(self.limits, self._reported(len(asked[0].slots)))
         self.clock.timed("search", began)
@@ -252,9 +261,10 @@ class CompoundRun(Run):
 
     def _allowed(self, slots: int) -> Outcome:
         """Is there an assignment that the constraints allow?"""
-        constraints, lead = self.question.constraints, (0, self.question.against[0])
+        constraints, lead, prompts = self.question.constraints, (0, self.question.against[0]), self._prompts(slots)
         if not constraints or not slots:
-            return Outcome("found", (0,) * slots)
+            asked = self._is_allowed(prompts, (0,) * slots)
+            return Outcome("found", (0,) * slots) if asked or not constraints else Outcome("refuted")
 
         def numbers(condition: Condition) -> Enclosed:
             if isinstance(condition, Rule):
@@ -263,9 +273,42 @@ class CompoundRun(Run):
 
         def judge(assignment: Assignment) -> tuple[bool | None, Condition]:
             broken = self._broken(assignment)
-            return not broken, broken[0] if broken else lead
+            return self._is_allowed(prompts, assignment), broken[0] if broken else lead
 
-        return Conjunction(numbers, [lead, *constraints.rules], judge, broken=self._broken).run(self.limits)
+        conditions: list[Condition] = [lead, *constraints.rules]
+        limits = self.limits
+        if constraints.survives:  # there is no bound on how many may fail to
+            limits = replace(limits, nodes=min(limits.nodes, _SURVIVAL_NODES))
+        return Conjunction(numbers, conditions, judge, None, self._broken, *self._asked(slots, None)).run(limits)
+
+    def _is_allowed(self, prompts: Sequence[Prompt], assignment: Assignment) -> bool:
+        tokens = self._ids(assignment)
+        kept = not self._broken(assignment) and self.question.constraints.accept(tokens)
+        return kept and self._survives(prompts, tokens)
+
+    def _survives(self, prompts: Sequence[Prompt], tokens: tuple[int, ...]) -> bool:
+        survives = self.question.constraints.survives
+        return survives is None or all(survives(prompt.filled(tokens)) for prompt in prompts)
+
+    def _asked(self, slots: int, fixed: tuple[int, int] | None) -> tuple[list[Columns], Paths | None]:
+        """For each slot the columns that may stand there, and the paths of the automaton.
+
+        Args:
+            slots: of the whole prompt.
+            fixed: the slot that the reader stands in, which is left out, and the token there.
+        """
+        constraints, ids = self.question.constraints, self.question.vocabulary_array
+        sets = []
+        for slot in range(slots):
+            held = constraints.held(slot, slots)
+            sets.append(np.arange(len(ids)) if held is None else np.flatnonzero(np.isin(ids, [*held])))
+        if fixed is not None:
+            at, token = fixed
+            if not np.isin(token, ids[sets.pop(at)]):
+                sets = [columns[:0] for columns in sets]
+        if constraints.automaton is None:
+            return sets, None
+        return sets, Paths(constraints.automaton, self.question.vocabulary, len(sets), fixed)
 
     def _broken(self, assignment: Assignment) -> list[Rule]:
         return self.question.constraints.broken(self._ids(assignment))
@@ -321,15 +364,23 @@ class CompoundRun(Run):
     ) -> tuple[bool | None, Condition]:
         """Whether the chosen rows win in all templates and the rules are kept, and a condition that fails, or that is
         not decided."""
+        tokens = self._ids(assignment)
         for rule in self._broken(assignment):
             return False, rule
+        if not self.question.constraints.accept(tokens):
+            return False, (0, self.question.against[0])
         open_one: Condition | None = None
         for template, toward in enumerate(choice):
             verdict, against = self._beats(template, toward, prompts[template], assignment, target)
             if verdict is False:
                 return False, (template, against)
             open_one = (template, against) if verdict is None else open_one
-        return (True, (0, self.question.against[0])) if open_one is None else (None, open_one)
+        if open_one is not None:
+            return None, open_one
+        if not self._survives(prompts, tokens):
+            self.excluded.add(tokens)
+            return False, (0, self.question.against[0])
+        return True, (0, self.question.against[0])
 
     def _beats(
         self, template: int, toward: int, prompt: Prompt, assignment: Assignment, target: float
