@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -14,7 +15,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.questions import random_question
-from tests.test_compound import Gains, contest, least_gains, several
+from tests.test_certify import certify
+from tests.test_compound import Gains, contest, least_gains, saved, several
+from tokendemo_formal.certificates.checker import check
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.constraints import UNCONSTRAINED, Constraints, Count
@@ -106,14 +109,19 @@ def test_every_assignment_agrees(seed: int, ask: Ask) -> None:
     agrees(question, solve(question, ask))
 
 
-@pytest.mark.parametrize("kind", ["final", "owned", "rows", "rows, templates", "templates, owned", "final, templates"])
-def test_constraints_go_with_all_else(kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["plain", "final", "owned", "rows", "rows, templates", "templates, owned", "final, templates"]
+)
+def test_constraints_go_with_all_else_and_the_checker_agrees(kind: str, tmp_path: Path) -> None:
     tally: Counter[str] = Counter()
-    for seed in range(8):
-        question = constrained(seed, kind)
+    for seed in range(3 if "final" in kind else 6):
+        question = saved(constrained(seed, kind), tmp_path / str(seed))
         for ask in get_args(Ask):
             if ask != "maximum" or allowed_gains(question, question.slots):
-                answer = solve(question, ask)
+                answer, path = certify(question, ask, tmp_path / str(seed))
                 agrees(question, answer)
+                verdict = check(path, tmp_path / str(seed))
+                assert verdict.kind == "valid", (seed, ask, verdict)
+                assert ("Constraints on the tokens" in verdict.claim) == bool(question.constraints)
                 tally[answer.verdict] += 1
-    assert min(tally[verdict] for verdict in ("override", "no-override", "optimum")) >= 3
+    assert min(tally[verdict] for verdict in ("override", "no-override", "optimum")) >= 2

@@ -28,11 +28,11 @@ from dataclasses import dataclass
 from itertools import product, repeat
 from operator import add, mul, sub
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flint import arb, ctx, fmpq
 
-from tokendemo_formal.certificates.claim import Header, Prompt, Question
+from tokendemo_formal.certificates.claim import Count, Header, Prompt, Question
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
 from tokendemo_formal.certificates.section import Section, lead
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
@@ -40,12 +40,22 @@ from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, int
 Kind: TypeAlias = Literal["valid", "invalid", "malformed", "unsupported", "undecided"]
 Sets: TypeAlias = tuple[Sequence[int], ...]
 """The candidate tokens of each slot."""
-Of: TypeAlias = dict[tuple[int, int], fmpq]
-"""Conditions (a template, and the row that is to be beaten there) with the weights of their functions in a sum."""
+Lead: TypeAlias = tuple[int, int]
+"""A template, and the row that is to be beaten there."""
+
+
+class Of(NamedTuple):
+    """Conditions with the weights of their functions in a sum: leads, and rules that the tokens have to keep."""
+
+    leads: dict[Lead, fmpq]
+    rules: dict[tuple[str, int], fmpq]
+
 
 EXIT = {"valid": 0, "invalid": 1, "malformed": 2, "unsupported": 3, "undecided": 3}
 LOWEST_BITS = 128
 MOST_JOINT = 12
+SLACK = fmpq(1, 2**20)
+"""What a rule's function leaves where its limit is reached: any number above 0 and below 1 would do."""
 
 
 @dataclass(frozen=True)
@@ -151,19 +161,19 @@ class Bound:
 
 class Tables:
     """A weighted sum of functions in balls of one precision. Those of one template share its exponentials; the heads of
-    several templates stand side by side.
+    several templates stand side by side. Rules, limit + SLACK - Σ weights, share one head more, whose b are all 1.
 
     Args:
         section: what to bound.
         of: the conditions and their weights.
-        readers: for each condition the layer as its reader sees it, in its direction.
+        readers: for each lead the layer as its reader sees it, in its direction.
     """
 
-    def __init__(self, section: Section, of: Of, readers: Mapping[tuple[int, int], Reader]) -> None:
+    def __init__(self, section: Section, of: Of, readers: Mapping[Lead, Reader]) -> None:
         self.direct, self.fixed_b, self.fixed_a = arb(0), list[Ball](), list[Ball]()
         self._groups: list[tuple[list[int], list[tuple[Ball, Reader]]]] = []
-        for index in dict.fromkeys(index for index, _ in of):
-            parts = [(arb(weight), readers[k]) for k, weight in of.items() if k[0] == index]
+        for index in dict.fromkeys(index for index, _ in of.leads):
+            parts = [(arb(weight), readers[k]) for k, weight in of.leads.items() if k[0] == index]
             fixed = {
                 j: held[0] for j, held in section.held(index).items() if section.prompts[index].tokens[j] is not None
             }
@@ -171,10 +181,20 @@ class Tables:
             self.fixed_b += sums[0][1][0]
             self.fixed_a += _weighted([(weight, a) for weight, (_, a) in sums])
             self._groups.append((section.prompts[index].slots, parts))
-        for (index, against), weight in of.items():
+        for (index, against), weight in of.leads.items():
             reader = readers[index, against]
             constant = section.reading(index, against).constant(reader.evaluation)
             self.direct += arb(weight) * (reader.direct + constant)
+        self._rules, self._length = list[tuple[Count, fmpq]](), len(section.root)
+        for (kind, which), weight in of.rules.items():
+            rule = section.question.rule(kind, which)
+            assert rule is not None, "nodes name rules of the question"
+            left = rule.limit - (0 if section.token is None else rule.weight(section.token))
+            self.direct += arb(weight * (left + SLACK))
+            self._rules.append((rule, weight))
+        if self._rules:
+            self.fixed_b.append(arb(1))
+            self.fixed_a.append(arb(0))
         self.heads = len(self.fixed_b)
 
     def candidates(self, sets: Sets) -> Candidates:
@@ -189,7 +209,14 @@ class Tables:
             heads = len(columns[0][1]) // 2
             b += columns[0][1][:heads]
             a += [_weighted([(weight, column[heads + h]) for weight, column in columns]) for h in range(heads)]
+        if self._rules:
+            b.append([arb(1)] * len(tokens))
+            a.append([arb(-(self._length + 1) * self._price(token)) for token in tokens])
         return b + a
+
+    def _price(self, token: int) -> fmpq:
+        """What a token costs: its weights for the rules, times theirs in the sum."""
+        return sum((weight * rule.weight(token) for rule, weight in self._rules), fmpq(0))
 
 
 def _weighted(rows: Sequence[tuple[Ball, Sequence[Ball]]]) -> Row:
@@ -309,12 +336,15 @@ class Check:
         best, most = f"gain of at least {_decimal(header.low)}", _decimal(header.high, up=True)
         some = f"slots filled with the tokens {header.witness}" if header.witness else "prompt without slots"
         witness = f"The {some} has a gain above 0, between {_decimal(header.low)} and {most}."
-        none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens has a gain above 0."
+        keeping = " that keeps the constraints" if self.question.constrained else ""
+        none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens{keeping} has a gain above 0."
+        if keeping and header.claim == "no-override":
+            none += " Whether any keeps them is not claimed."
         sentences = {
             "override": witness,
             "no-override": none,
             "minimum": f"{witness} {none}" if lengths else witness,
-            "optimum": f"The {some} has a {best}, and no assignment of as many has one above {most}.",
+            "optimum": f"The {some} has a {best}, and no assignment of as many{keeping} has one above {most}.",
         }
         return f"{sentences[header.claim]}\n{self.question.words()}\nHash of weights and question: {header.hash}"
 
@@ -322,6 +352,8 @@ class Check:
         header, question = self.header, self.question
         if not set(header.witness) <= set(question.vocabulary):
             raise RefusedError("invalid", "witness: a token that the adversary may not use")
+        if not question.keeps(header.witness):
+            raise RefusedError("invalid", "witness: its tokens don't keep the constraints")
         prompts = [question.prompt(len(header.witness), index) for index in range(len(question.templates))]
         above = header.claim != "optimum"
         for bits in self.precisions:
@@ -368,9 +400,9 @@ class Check:
 
     def _at(self, section: Section, of: Of, bits: int) -> Tables:
         """The tables of a weighted sum, at the context's precision."""
-        key = bits, *((condition, str(weight)) for condition, weight in of.items())
+        key = bits, *((condition, str(weight)) for part in of for condition, weight in part.items())
         if key not in self._tables:
-            self._tables[key] = Tables(section, of, {k: self._reader(section, *k, bits) for k in of})
+            self._tables[key] = Tables(section, of, {k: self._reader(section, *k, bits) for k in of.leads})
         return self._tables[key]
 
     def _reader(self, section: Section, index: int, against: int, bits: int) -> Reader:
@@ -434,20 +466,27 @@ class Check:
 
     def _of(self, line: Mapping[str, Any], required: set[str], optional: Sequence[str] = ()) -> Of:
         """The conditions whose functions are added up, with their weights, all above 0."""
-        question, of = self.question, Of()
+        question, of = self.question, Of({}, {})
         keys(line, required | ({"of"} if question.several else set()), optional)
         triples = line.get("of", [[0, question.against[0], "1"]])
         if not isinstance(triples, list) or not all(
             isinstance(triple, list) and len(triple) == 3 for triple in triples
         ):
             malformed("of: expected a list of [template, row of against, weight]")
-        for *condition, number in triples:
-            index, against = integers(condition, "of")
-            weight = rational(number, "of")
-            if index >= len(question.templates) or against not in question.against or not weight > 0:
-                malformed("of: expected a template, a row of against and a weight above 0")
-            of[index, against] = weight
-        if not of or len(of) < len(triples):
+        for first, second, number in triples:
+            weight, (which,) = rational(number, "of"), integers([second], "of")
+            if isinstance(first, str):
+                if question.rule(first, which) is None:
+                    malformed(f"of: the question has no rule [{first!r:.20}, {which}]")
+                of.rules[first, which] = weight
+            else:
+                (index,) = integers([first], "of")
+                if index >= len(question.templates) or which not in question.against:
+                    malformed("of: expected a template, a row of against and a weight above 0")
+                of.leads[index, which] = weight
+            if not weight > 0:
+                malformed("of: expected a weight above 0")
+        if not triples or len(of.leads) + len(of.rules) < len(triples):
             malformed("of: expected at least one condition, and each once")
         return of
 
@@ -455,7 +494,7 @@ class Check:
         """What is bounded, c and the joint heads."""
         of = self._of(line, {"node", "c"}, ["joint"])
         entries, joint = line["c"], integers(line.get("joint", []), "joint")
-        heads = self.question.layer.heads * len({index for index, _ in of})
+        heads = self.question.layer.heads * len({index for index, _ in of.leads}) + bool(of.rules)
         if not isinstance(entries, list) or len(entries) != heads:
             malformed(f"c: expected a list of {heads} numbers")
         if len(joint) > MOST_JOINT or len(set(joint)) < len(joint) or any(h >= heads for h in joint):
@@ -474,7 +513,8 @@ class Check:
         return (*sets[:slot], outside, *sets[slot + 1 :]), (*sets[:slot], inside, *sets[slot + 1 :])
 
     def _candidates(self, section: Section, sets: Sets, of: Of, joint: Sequence[int], bits: int) -> Candidates:
-        self._spend(sum(map(len, sets)) * (2 * self.question.layer.heads * len(of) + 2 ** len(joint)))
+        parts = 2 * self.question.layer.heads * len(of.leads) + len(of.rules)
+        self._spend(sum(map(len, sets)) * (parts + 2 ** len(joint)))
         return self._at(section, of, bits).candidates(sets)
 
     def _leaf(self, section: Section, sets: Sets, of: Of, c: list[fmpq], joint: Sequence[int]) -> None:
@@ -490,16 +530,22 @@ class Check:
         raise RefusedError("undecided", f"leaf: its bound is not decided at {bits} bits")
 
     def _exact(self, section: Section, sets: Sets, of: Of) -> None:
-        """The only assignment that is left has, in a template, a gain of at most the section's bound."""
-        if len(of) > 1:
+        """The only assignment that is left has a lead of at most the section's bound, or breaks a rule."""
+        if len(of.leads) + len(of.rules) > 1:
             malformed("exact: expected one condition in 'of'")
-        ((index, against),) = of
-        readout = self.question.readout(section.toward[index], against)
         if any(len(tokens) > 1 for tokens in sets):
             kind = "invalid" if self._open is None else "undecided"
             raise RefusedError(
                 kind, f"exact: {[*map(len, sets)]} candidates are left in the slots; expected one in each"
             )
+        for kind, which in of.rules:
+            rule, owned = self.question.rule(kind, which), [] if section.token is None else [section.token]
+            assert rule is not None, "nodes name rules of the question"
+            if rule.keeps([*owned, *(tokens[0] for tokens in sets)]):
+                raise RefusedError("invalid", f"exact: the assignment that is left keeps the rule [{kind!r}, {which}]")
+            return
+        ((index, against),) = of.leads
+        readout = self.question.readout(section.toward[index], against)
         for bits in self.precisions:
             with ctx.workprec(bits):
                 z = self._stream(section.prompts[index], [tokens[0] for tokens in sets], bits)

@@ -46,6 +46,7 @@ class Section:
         toward: for each template the row that is to win; where there are several to choose from, each choice has a
             section.
         prompts: each template's prompt with its slots; a reader token stands in them.
+        token: as below.
         root: the candidates of each slot.
 
     Args:
@@ -85,6 +86,7 @@ class Section:
                 + (f", toward the rows {[*toward]}" if chosen else ""),
             )
         self.question, self.bound, self.toward, self.prompts = question, bound, toward, list[Prompt]()
+        self.token = token
         owned = question.owned(length)
         for index in range(len(question.templates)):
             prompt = question.prompt(length, index)
