@@ -32,6 +32,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flint import arb, ctx, fmpq
 
+from tokendemo_formal.certificates.automaton import Paths
+from tokendemo_formal.certificates.bound import Bound
 from tokendemo_formal.certificates.claim import Count, Header, Prompt, Question
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
 from tokendemo_formal.certificates.section import Section, lead
@@ -135,30 +137,6 @@ def check(
 # Bounds ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Bound:
-    """The bound for one choice of w.
-
-    Attributes:
-        terms: for each slot S_w of each candidate.
-        tops: for each slot the largest of them.
-        rest: the bound without them.
-    """
-
-    terms: list[Row]
-    tops: Row
-    rest: Ball
-
-    @property
-    def total(self) -> Ball:
-        """bound_w(c)."""
-        return sum(self.tops, self.rest)
-
-    def others(self, slot: int) -> Ball:
-        """The bound without the largest term of a slot."""
-        return sum((top for i, top in enumerate(self.tops) if i != slot), self.rest)
-
-
 class Tables:
     """A weighted sum of functions in balls of one precision. Those of one template share its exponentials; the heads of
     several templates stand side by side. Rules, limit + SLACK - Σ weights, share one head more, whose b are all 1.
@@ -197,9 +175,9 @@ class Tables:
             self.fixed_a.append(arb(0))
         self.heads = len(self.fixed_b)
 
-    def candidates(self, sets: Sets) -> Candidates:
-        """A node's sets, none of them empty."""
-        return Candidates(self, sets, [self._columns(slot, tokens) for slot, tokens in enumerate(sets)])
+    def candidates(self, sets: Sets, paths: Paths) -> Candidates:
+        """A node's sets, none of them empty, and the accepted paths over them."""
+        return Candidates(self, sets, paths, [self._columns(slot, tokens) for slot, tokens in enumerate(sets)])
 
     def _columns(self, slot: int, tokens: Sequence[int]) -> list[Sequence[Ball]]:
         """b of each head, then a of each head."""
@@ -233,11 +211,12 @@ class Candidates:
     Args:
         tables: where they come from.
         sets: none of them empty.
+        paths: the accepted ones over the sets, at least one.
         columns: for each slot b, then a, of each head over the candidates.
     """
 
-    def __init__(self, tables: Tables, sets: Sets, columns: list[list[Sequence[Ball]]]) -> None:
-        self.tables, self.sets, self._columns = tables, sets, columns
+    def __init__(self, tables: Tables, sets: Sets, paths: Paths, columns: list[list[Sequence[Ball]]]) -> None:
+        self.tables, self.sets, self._paths, self._columns = tables, sets, paths, columns
         heads = range(tables.heads)
         self._ranges = [[(least(column[h]), largest(column[h])) for h in heads] for column in columns]
         self._over = [1 / sum((slot[h][0] for slot in self._ranges), tables.fixed_b[h]) for h in heads]
@@ -262,7 +241,7 @@ class Candidates:
 
         def choose(left: Sequence[int], rest: Ball, terms: list[Row]) -> Iterator[Bound]:
             if not left:
-                yield Bound(terms, [*map(largest, terms)], rest)
+                yield Bound(self._paths, terms, rest)
                 return
             h = left[0]
             for w in (self._over[h], self._under[h]):
@@ -272,14 +251,16 @@ class Candidates:
         return choose(joint, rest, terms)
 
     def needed(self, c: Row, joint: Sequence[int]) -> list[set[int]]:
-        """The candidates that matter to a more precise bound: they may have the largest term, or the ends of b."""
+        """The candidates that matter to a more precise bound: they may have their class's largest term, or the ends of
+        b."""
         found: list[set[int]] = [set() for _ in self.sets]
         for i, tokens in enumerate(self.sets):
             for column, (low, high) in zip(self._columns[i], self._ranges[i], strict=False):
                 found[i] |= {t for t, b in zip(tokens, column, strict=True) if not low < b < high}
         for bound in self.bounds(c, joint):
             for i, (tokens, term) in enumerate(zip(self.sets, bound.terms, strict=True)):
-                found[i] |= {t for t, value in zip(tokens, term, strict=True) if not value < bound.tops[i]}
+                both = zip(tokens, term, bound.tops(i), strict=True)
+                found[i] |= {t for t, x, top in both if top is not None and not x < top}
         return found
 
 
@@ -512,16 +493,20 @@ class Check:
         outside = [t for t in sets[slot] if t not in chosen]
         return (*sets[:slot], outside, *sets[slot + 1 :]), (*sets[:slot], inside, *sets[slot + 1 :])
 
-    def _candidates(self, section: Section, sets: Sets, of: Of, joint: Sequence[int], bits: int) -> Candidates:
+    def _candidates(self, section: Section, sets: Sets, of: Of, joint: Sequence[int], bits: int) -> Candidates | None:
+        """A node's candidates at the context's precision; None where they have no accepted sequence."""
+        paths = section.paths(sets)
         parts = 2 * self.question.layer.heads * len(of.leads) + len(of.rules)
-        self._spend(sum(map(len, sets)) * (parts + 2 ** len(joint)))
-        return self._at(section, of, bits).candidates(sets)
+        self._spend(sum(map(len, sets)) * (parts + 2 ** len(joint)) + paths.size * 2 ** (len(joint) + 1))
+        return self._at(section, of, bits).candidates(sets, paths) if paths.open else None
 
     def _leaf(self, section: Section, sets: Sets, of: Of, c: list[fmpq], joint: Sequence[int]) -> None:
         """The bound is at most 0 for every w."""
         for bits in self.precisions:
             with ctx.workprec(bits):
                 candidates, balls = self._candidates(section, sets, of, joint, bits), [arb(x) for x in c]
+                if candidates is None:
+                    return
                 totals = [bound.total for bound in candidates.bounds(balls, joint)]
                 if all(total <= 0 for total in totals):
                     return
@@ -530,7 +515,8 @@ class Check:
         raise RefusedError("undecided", f"leaf: its bound is not decided at {bits} bits")
 
     def _exact(self, section: Section, sets: Sets, of: Of) -> None:
-        """The only assignment that is left has a lead of at most the section's bound, or breaks a rule."""
+        """The only assignment that is left has a lead of at most the section's bound, breaks a rule, or is not asked
+        about."""
         if len(of.leads) + len(of.rules) > 1:
             malformed("exact: expected one condition in 'of'")
         if any(len(tokens) > 1 for tokens in sets):
@@ -538,10 +524,13 @@ class Check:
             raise RefusedError(
                 kind, f"exact: {[*map(len, sets)]} candidates are left in the slots; expected one in each"
             )
+        assignment = section.assignment([tokens[0] for tokens in sets])
+        if not self.question.accepts(assignment):
+            return
         for kind, which in of.rules:
-            rule, owned = self.question.rule(kind, which), [] if section.token is None else [section.token]
+            rule = self.question.rule(kind, which)
             assert rule is not None, "nodes name rules of the question"
-            if rule.keeps([*owned, *(tokens[0] for tokens in sets)]):
+            if rule.keeps(assignment):
                 raise RefusedError("invalid", f"exact: the assignment that is left keeps the rule [{kind!r}, {which}]")
             return
         ((index, against),) = of.leads
@@ -570,13 +559,15 @@ class Check:
         for bits in self.precisions:
             with ctx.workprec(bits):
                 candidates, balls = self._candidates(section, rest, of, joint, bits), [arb(x) for x in c]
+                if candidates is None:
+                    return tuple([] for _ in sets)
                 unsure: list[set[int]] = [set() for _ in sets]
                 for bound in candidates.bounds(balls, joint):
                     for i, tokens in enumerate(rest):
-                        limit = -bound.others(i)
-                        reached = [(t, x) for t, x in zip(tokens, bound.terms[i], strict=True) if not x <= limit]
-                        kept[i] |= waiting[i] & {t for t, x in reached if x > limit}
-                        unsure[i] |= {t for t, _ in reached}
+                        both = zip(tokens, bound.terms[i], bound.limits(i), strict=True)
+                        reached = [(t, x, limit) for t, x, limit in both if limit is not None and not x <= limit]
+                        kept[i] |= waiting[i] & {t for t, x, limit in reached if x > limit}
+                        unsure[i] |= {t for t, *_ in reached}
                 waiting = [(w & u) - k for w, u, k in zip(waiting, unsure, kept, strict=True)]
                 if not any(waiting):
                     break

@@ -68,6 +68,8 @@ class Answer:
         pairs: likewise, the two rows between which it is closest: the best toward, and the best against.
         upper: a proved upper bound of the margin over all assignments with ``slots`` slots, where one was proved.
         ruled_out: the lengths for which it is proved that no assignment overrides.
+        excluded: assignments (of any length) that would override, but for their text, which encodes to other tokens;
+            what is proved is about all others.
         minimum: the length of the shortest override, where that is proved.
         nodes: search nodes visited (assignments, for brute force; solver calls, for Z3).
         seconds: by phase: ``tables``, ``search``.
@@ -88,6 +90,7 @@ class Answer:
     pairs: tuple[tuple[int, int], ...] = ()
     upper: Fraction | None = None
     ruled_out: tuple[int, ...] = ()
+    excluded: tuple[tuple[int, ...], ...] = ()
     minimum: int | None = None
     nodes: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -67,7 +67,6 @@ class CompoundRun(Run):
             )
         super().__init__(question, engine, limits, progress, certify)
         self._runs: dict[tuple[int, int, int], Run] = {}
-        self.excluded: set[tuple[int, ...]] = set()
         self._templates = range(len(question.templates))
         count = len(question.toward) ** len(self._templates)
         if count > LARGEST_CHOICE:

@@ -123,6 +123,7 @@ def solve(
         rigour=_RIGOUR[engine],
         notes=tuple(run.notes),
         proof=tuple(run.sections),
+        excluded=tuple(sorted(run.excluded, key=lambda tokens: (len(tokens), tokens))),
     )
 
 
@@ -169,6 +170,7 @@ class Run:
         self.notes: list[str] = []
         self.certify = certify
         self.sections: list[Section] = []
+        self.excluded: set[tuple[int, ...]] = set()
         self.reader_token: int | None = None
         self._builder: TableBuilder | None = None
 
