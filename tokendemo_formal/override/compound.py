@@ -63,7 +63,8 @@ class CompoundRun(Run):
     ) -> None:
         if engine != "search":
             raise InputError(
-                f"engine {engine}: answers questions of one template, one row toward and one against; use engine search"
+                f"engine {engine}: answers questions of one template, one row toward and one against, without "
+                "constraints; use engine search"
             )
         super().__init__(question, engine, limits, progress, certify)
         self._runs: dict[tuple[int, int, int], Run] = {}

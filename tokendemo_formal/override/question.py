@@ -216,8 +216,8 @@ class Question:
         return (pair[1],) if self.contest is None else self.contest.against
 
     def alone(self, template: int, toward: int, against: int) -> Question:
-        """The plain question of one template and one pair of rows."""
-        question, contest = self.with_template(template), self.contest
+        """The plain question of one template and one pair of rows, without constraints."""
+        question, contest = replace(self.with_template(template), constraints=UNCONSTRAINED), self.contest
         if contest is None:
             return question
         readout = replace(

@@ -103,7 +103,9 @@ def solve(
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
     if question.several and executor is not None:
-        raise InputError("executor: a question of several templates or readouts is searched on one processor")
+        raise InputError(
+            "executor: a question of several templates or readouts, or with constraints, has one processor"
+        )
     if question.several:
         from tokendemo_formal.override.compound import CompoundRun  # it builds on this module
 
