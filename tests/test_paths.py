@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -16,8 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.questions import random_question
-from tests.test_compound import Gains, contest, least_gains, several
+from tests.test_certify import certify
+from tests.test_compound import Gains, contest, least_gains, saved, several
 from tests.test_constraints import keeps, random_constraints
+from tokendemo_formal.certificates.checker import check
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.override import paths as over_paths
 from tokendemo_formal.override.answer import Answer
@@ -143,17 +146,23 @@ def test_every_assignment_agrees(seed: int, ask: Ask) -> None:
     case.agrees(solve(case.question, ask))
 
 
-@pytest.mark.parametrize("kind", ["final", "owned", "rows", "templates", "templates, owned", "counts, templates"])
-def test_automata_go_with_all_else(kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["plain", "final", "owned", "rows", "templates", "templates, owned", "counts", "counts, templates"]
+)
+def test_automata_go_with_all_else_and_the_checker_agrees(kind: str, tmp_path: Path) -> None:
     tally: Counter[str] = Counter()
-    for seed in range(10):
+    for seed in range(12 if kind in ("plain", "counts") else 3 if "final" in kind else 6):
         case = constrained(seed, kind)
+        question = saved(case.question, tmp_path / str(seed))
         for ask in get_args(Ask):
-            if ask != "maximum" or case.gains(case.question.slots):
-                answer = solve(case.question, ask)
+            if ask != "maximum" or case.gains(question.slots):
+                answer, path = certify(question, ask, tmp_path / str(seed))
                 case.agrees(answer)
+                verdict = check(path, tmp_path / str(seed))
+                assert verdict.kind == "valid", (seed, ask, verdict)
+                assert "Constraints on the tokens" in verdict.claim
                 tally[answer.verdict] += 1
-    assert min(tally[verdict] for verdict in ("override", "no-override", "optimum")) >= 3, tally
+    assert min(tally[verdict] for verdict in ("override", "no-override", "optimum")) >= 1, tally
 
 
 # Bounds ------------------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ class Paths:
         for i in reversed(range(len(sets))):
             self.layers[i] = [edge for edge in self.layers[i] if edge[2] in ends]
             ends = frozenset(edge[0] for edge in self.layers[i])
-        self.open = all(self.layers)
+        self.open = not ends.isdisjoint(self.start)
 
     @property
     def size(self) -> int:

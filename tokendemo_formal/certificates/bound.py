@@ -1,5 +1,5 @@
 """The largest sums over accepted sequences of candidates: paths of as many edges as slots, from an automaton's start to
-an accepting state. The largest sum up to each state goes forward over the slots, the largest from each state on backward.
+an accepting state. The largest sum up to each state goes forward over the slots, that from each state on backward.
 Without an automaton there is one state, and the largest sum is that of the slots' largest terms.
 
 Nothing here comes from the rest of the package but the checker's other modules.
@@ -43,9 +43,10 @@ class Bound:
         """bound_w(c)."""
         return largest([way for state, way in self._ways[-1].items() if state in self._paths.accepting])
 
-    def tops(self, slot: int) -> list[Ball | None]:
-        """For each candidate of a slot the largest term of its class; None for those on no path."""
-        return self._spread(slot, self._tops[slot])
+    def leading(self, slot: int) -> list[bool]:
+        """For each candidate of a slot whether its term may be the largest of its class; not for those on no path."""
+        tops = self._spread(slot, self._tops[slot])
+        return [top is not None and not x < top for x, top in zip(self.terms[slot], tops, strict=True)]
 
     @cached_property
     def _others(self) -> list[dict[int, Ball]]:

@@ -251,16 +251,14 @@ class Candidates:
         return choose(joint, rest, terms)
 
     def needed(self, c: Row, joint: Sequence[int]) -> list[set[int]]:
-        """The candidates that matter to a more precise bound: they may have their class's largest term, or the ends of
-        b."""
+        """The candidates that matter to a more precise bound: a term may be its class's largest, a b an end."""
         found: list[set[int]] = [set() for _ in self.sets]
         for i, tokens in enumerate(self.sets):
             for column, (low, high) in zip(self._columns[i], self._ranges[i], strict=False):
                 found[i] |= {t for t, b in zip(tokens, column, strict=True) if not low < b < high}
         for bound in self.bounds(c, joint):
-            for i, (tokens, term) in enumerate(zip(self.sets, bound.terms, strict=True)):
-                both = zip(tokens, term, bound.tops(i), strict=True)
-                found[i] |= {t for t, x, top in both if top is not None and not x < top}
+            for i, tokens in enumerate(self.sets):
+                found[i] |= {t for t, leads in zip(tokens, bound.leading(i), strict=True) if leads}
         return found
 
 
@@ -430,17 +428,18 @@ class Check:
                 raise RefusedError("invalid", f"{end} where {len(waiting)} nodes are still to come: a child is missing")
             self.nodes += 1
             sets, kind = waiting.pop(), line["node"]
+            some = all(sets) and section.paths(sets).open
             if kind == "split":
                 waiting += self._split(line, sets)
             elif kind == "exact":
                 of = self._of(line, {"node"})
-                if all(sets):
+                if some:
                     self._exact(section, sets, of)
             elif kind in ("leaf", "filter"):
                 bound = self._multipliers(line)
                 if kind == "filter":
-                    waiting.append(self._filter(section, sets, *bound) if all(sets) else sets)
-                elif all(sets):
+                    waiting.append(self._filter(section, sets, *bound) if some else sets)
+                elif some:
                     self._leaf(section, sets, *bound)
             else:
                 malformed("node: expected 'leaf', 'filter', 'exact' or 'split'")
@@ -493,20 +492,17 @@ class Check:
         outside = [t for t in sets[slot] if t not in chosen]
         return (*sets[:slot], outside, *sets[slot + 1 :]), (*sets[:slot], inside, *sets[slot + 1 :])
 
-    def _candidates(self, section: Section, sets: Sets, of: Of, joint: Sequence[int], bits: int) -> Candidates | None:
-        """A node's candidates at the context's precision; None where they have no accepted sequence."""
+    def _candidates(self, section: Section, sets: Sets, of: Of, joint: Sequence[int], bits: int) -> Candidates:
         paths = section.paths(sets)
         parts = 2 * self.question.layer.heads * len(of.leads) + len(of.rules)
         self._spend(sum(map(len, sets)) * (parts + 2 ** len(joint)) + paths.size * 2 ** (len(joint) + 1))
-        return self._at(section, of, bits).candidates(sets, paths) if paths.open else None
+        return self._at(section, of, bits).candidates(sets, paths)
 
     def _leaf(self, section: Section, sets: Sets, of: Of, c: list[fmpq], joint: Sequence[int]) -> None:
         """The bound is at most 0 for every w."""
         for bits in self.precisions:
             with ctx.workprec(bits):
                 candidates, balls = self._candidates(section, sets, of, joint, bits), [arb(x) for x in c]
-                if candidates is None:
-                    return
                 totals = [bound.total for bound in candidates.bounds(balls, joint)]
                 if all(total <= 0 for total in totals):
                     return
@@ -515,8 +511,7 @@ class Check:
         raise RefusedError("undecided", f"leaf: its bound is not decided at {bits} bits")
 
     def _exact(self, section: Section, sets: Sets, of: Of) -> None:
-        """The only assignment that is left has a lead of at most the section's bound, breaks a rule, or is not asked
-        about."""
+        """The only assignment left has a lead of at most the section's bound, breaks a rule, or is not asked about."""
         if len(of.leads) + len(of.rules) > 1:
             malformed("exact: expected one condition in 'of'")
         if any(len(tokens) > 1 for tokens in sets):
@@ -559,8 +554,6 @@ class Check:
         for bits in self.precisions:
             with ctx.workprec(bits):
                 candidates, balls = self._candidates(section, rest, of, joint, bits), [arb(x) for x in c]
-                if candidates is None:
-                    return tuple([] for _ in sets)
                 unsure: list[set[int]] = [set() for _ in sets]
                 for bound in candidates.bounds(balls, joint):
                     for i, tokens in enumerate(rest):
