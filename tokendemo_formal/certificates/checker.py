@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from itertools import product, repeat
 from operator import add, mul, sub
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from flint import arb, ctx, fmpq
 
@@ -36,23 +36,12 @@ from tokendemo_formal.certificates.automaton import Paths
 from tokendemo_formal.certificates.bound import Bound
 from tokendemo_formal.certificates.claim import Count, Header, Prompt, Question
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
-from tokendemo_formal.certificates.section import Section, lead
+from tokendemo_formal.certificates.section import Lead, Of, Section, lead
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
 
 Kind: TypeAlias = Literal["valid", "invalid", "malformed", "unsupported", "undecided"]
 Sets: TypeAlias = tuple[Sequence[int], ...]
 """The candidate tokens of each slot."""
-Lead: TypeAlias = tuple[int, int]
-"""A template, and the row that is to be beaten there."""
-
-
-class Of(NamedTuple):
-    """Conditions with the weights of their functions in a sum: leads, and rules that the tokens have to keep."""
-
-    leads: dict[Lead, fmpq]
-    rules: dict[tuple[str, int], fmpq]
-
-
 EXIT = {"valid": 0, "invalid": 1, "malformed": 2, "unsupported": 3, "undecided": 3}
 LOWEST_BITS = 128
 MOST_JOINT = 12
@@ -432,7 +421,7 @@ class Check:
             if kind == "split":
                 waiting += self._split(line, sets)
             elif kind == "exact":
-                of = self._of(line, {"node"})
+                of = Of.of(line, self.question, {"node"})
                 if some:
                     self._exact(section, sets, of)
             elif kind in ("leaf", "filter"):
@@ -444,35 +433,9 @@ class Check:
             else:
                 malformed("node: expected 'leaf', 'filter', 'exact' or 'split'")
 
-    def _of(self, line: Mapping[str, Any], required: set[str], optional: Sequence[str] = ()) -> Of:
-        """The conditions whose functions are added up, with their weights, all above 0."""
-        question, of = self.question, Of({}, {})
-        keys(line, required | ({"of"} if question.several else set()), optional)
-        triples = line.get("of", [[0, question.against[0], "1"]])
-        if not isinstance(triples, list) or not all(
-            isinstance(triple, list) and len(triple) == 3 for triple in triples
-        ):
-            malformed("of: expected a list of [template, row of against, weight]")
-        for first, second, number in triples:
-            weight, (which,) = rational(number, "of"), integers([second], "of")
-            if isinstance(first, str):
-                if question.rule(first, which) is None:
-                    malformed(f"of: the question has no rule [{first!r:.20}, {which}]")
-                of.rules[first, which] = weight
-            else:
-                (index,) = integers([first], "of")
-                if index >= len(question.templates) or which not in question.against:
-                    malformed("of: expected a template, a row of against and a weight above 0")
-                of.leads[index, which] = weight
-            if not weight > 0:
-                malformed("of: expected a weight above 0")
-        if not triples or len(of.leads) + len(of.rules) < len(triples):
-            malformed("of: expected at least one condition, and each once")
-        return of
-
     def _multipliers(self, line: Mapping[str, Any]) -> tuple[Of, list[fmpq], list[int]]:
         """What is bounded, c and the joint heads."""
-        of = self._of(line, {"node", "c"}, ["joint"])
+        of = Of.of(line, self.question, {"node", "c"}, ["joint"])
         entries, joint = line["c"], integers(line.get("joint", []), "joint")
         heads = self.question.layer.heads * len({index for index, _ in of.leads}) + bool(of.rules)
         if not isinstance(entries, list) or len(entries) != heads:
