@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -16,11 +17,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.certificate_writer import Line, seal
 from tests.questions import random_question
 from tests.test_certify import certify
+from tests.test_checker import SCHEMA, fits
 from tests.test_compound import Gains, contest, least_gains, saved, several
 from tests.test_constraints import keeps, random_constraints
-from tokendemo_formal.certificates.checker import check
+from tokendemo_formal.certificates.checker import Verdict, check
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.override import paths as over_paths
 from tokendemo_formal.override.answer import Answer
@@ -232,3 +235,192 @@ def test_the_heaviest_path(seed: int) -> None:
     assert walk.open == bool(accepted)
     if accepted:
         assert walk.heaviest([*values]) == max(accepted, key=lambda t: accepted[t])
+
+
+# Assignments that can't be typed --------------------------------------------------------------------------------------
+
+
+def untypable(seed: int, kind: str) -> Case:
+    """A question whose assignments survive a tokenizer by chance, and the best ones seldom."""
+    case = constrained(seed, kind)
+    rng = np.random.default_rng([seed, 1])
+    free = replace(case.question, constraints=UNCONSTRAINED)
+    gains = {t: g for m in range(free.slots + 1) for t, g in least_gains(free, m).items()}
+    order = sorted(gains, key=lambda t: -gains[t])
+    lost = {t for k, t in enumerate(order) if t and rng.random() < max(0.9 - k / 20, 0.1)}
+    prompts = {free.prompt(len(t)).filled(t) for t in lost}
+    constraints = replace(case.question.constraints, survives=lambda ids: ids not in prompts)
+    fits = case.fits
+    return near(
+        replace(free, constraints=constraints), lambda t: fits(t) and t not in lost, float(rng.choice([-0.02, 0.02]))
+    )
+
+
+@pytest.mark.parametrize("kind", ["plain", "owned", "rows", "templates", "counts"])
+def test_what_does_not_survive_is_left_out_and_listed(kind: str, tmp_path: Path) -> None:
+    tally: Counter[str] = Counter()
+    for seed in range(6):
+        case = untypable(seed, kind)
+        question = saved(case.question, tmp_path / str(seed))
+        survives = question.constraints.survives
+        assert survives is not None
+        for ask in get_args(Ask):
+            if ask == "maximum" and not case.gains(question.slots):
+                continue
+            answer, path = certify(question, ask, tmp_path / str(seed))
+            case.agrees(answer)
+            for tokens in answer.excluded:
+                prompts = [question.with_template(k).prompt(len(tokens)) for k in range(len(question.templates))]
+                assert not all(survives(prompt.filled(tokens)) for prompt in prompts)
+                assert not case.fits(tokens)
+            verdict = check(path, tmp_path / str(seed))
+            assert verdict.kind == "valid", (seed, ask, verdict)
+            assert f"none of the {len(answer.excluded)} assignments" in verdict.claim
+            tally[answer.verdict] += 1
+            tally["excluded"] += len(answer.excluded)
+    assert min(tally[verdict] for verdict in ("override", "no-override", "optimum", "excluded")) >= 1, tally
+
+
+# Certificates that don't hold -----------------------------------------------------------------------------------------
+
+
+def blocked(seed: int, rules: Rules, survives: bool = False) -> Question:
+    """A question of which the constraints forbid all overrides, and allow what is almost one."""
+    question = random_question(np.random.default_rng(seed), 2, 6, 3)
+    gains = least_gains(question, 3)
+    best = max(gain for t, gain in gains.items() if rules.fit(t))
+    assert best < max(gains.values()) - 1e-3
+    threshold = Fraction(best + (max(gains.values()) - best) / 16)
+    constraints = rules.constraints(question.vocabulary)
+    if survives:
+        order = sorted((t for t in gains if rules.fit(t)), key=lambda t: -gains[t])
+        threshold = Fraction((gains[order[3]] + gains[order[4]]) / 2)
+        prompts = {question.prompt(3).filled(t) for t in order[:4]}
+        constraints = replace(constraints, survives=lambda ids: ids not in prompts)
+    readout = replace(question.readout, threshold=threshold)
+    return replace(question, readout=readout, constraints=constraints)
+
+
+PAIRS = frozenset({(0, 1), (1, 2), (2, 3), (3, 0), (4, 4), (5, 1), (2, 5)})
+
+
+@pytest.fixture(params=["pairs", "survives"])
+def refusal(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    rules = Rules(PAIRS, None, ((-1, (1, 2, 3, 5)),))
+    question = saved(blocked(3, rules, request.param == "survives"), tmp_path)
+    assert solve(replace(question, constraints=UNCONSTRAINED)).verdict == "override"
+    answer, path = certify(question, "exists", tmp_path)
+    assert answer.verdict == "no-override"
+    assert len(answer.excluded) == (4 if request.param == "survives" else 0)
+    assert check(path, tmp_path).kind == "valid"
+    return request.param, path
+
+
+def forged(path: Path, forge: Callable[[list[Line]], object]) -> Verdict:
+    """The verdict on a certificate after a change, with hashes that are right again."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    forge(lines)
+    other = path.with_name("forged.jsonl")
+    other.write_bytes(seal(lines, path.parent))
+    return check(other, path.parent)
+
+
+def of_automaton(**changes: Callable[[list[int]], object]) -> Callable[[list[Line]], None]:
+    def forge(lines: list[Line]) -> None:
+        for key, change in changes.items():
+            change(lines[1]["automaton"][key])
+
+    return forge
+
+
+FORGERIES: dict[str, list[Callable[[list[Line]], object]]] = {
+    "malformed": [
+        lambda lines: lines[1].update(automaton=3),
+        lambda lines: lines[1]["automaton"].pop("edges"),
+        lambda lines: lines[1]["automaton"].update(start=0),
+        of_automaton(edges=lambda edges: edges.append(0)),
+        of_automaton(edges=lambda edges: edges.extend([0, 0, 3])),
+        of_automaton(edges=lambda edges: edges.__setitem__(0, -1)),
+        of_automaton(edges=lambda edges: edges.__setitem__(0, "0")),
+        of_automaton(classes=lambda runs: runs.extend([0, 0, 1])),
+        of_automaton(classes=lambda runs: runs.extend([7, 3, 3])),
+        of_automaton(classes=lambda runs: runs.extend([7, 6, 8])),
+        of_automaton(classes=lambda runs: runs.pop()),
+        lambda lines: lines[1]["automaton"].update(accepting=[True]),
+        lambda lines: lines[1].update(places=3),
+        lambda lines: lines[1].update(places=[[]]),
+        lambda lines: lines[1].update(places=[["0", 0, 1]]),
+        lambda lines: lines[1].update(places=[[0, 1]]),
+        lambda lines: lines[1].update(places=[[0, 3, 2]]),
+        lambda lines: lines[1].update(places=[[0, 3, 9]]),
+        lambda lines: lines[1].update(excluded=3),
+        lambda lines: lines[1].update(excluded=[3]),
+        lambda lines: lines[1].update(excluded=[[-1]]),
+    ],
+    "invalid": [
+        lambda lines: lines[1].pop("automaton"),
+        lambda lines: lines[1].pop("places"),
+        lambda lines: lines[1].update(places=[[-1, 0, 6]]),
+        lambda lines: lines[1].update(excluded=[[0, 0, 0]]) if "excluded" in lines[1] else lines[1].pop("places"),
+        lambda lines: lines[1].update(automaton={"accepting": [0], "classes": [0, 0, 6], "edges": [0, 0, 0]}),
+        lambda lines: lines.__setitem__(slice(3, None), [{"node": "exact", "of": [[0, 1, "1"]]}]),
+    ],
+}
+
+
+@pytest.mark.parametrize(("kind", "number"), [(kind, k) for kind, all_ in FORGERIES.items() for k in range(len(all_))])
+def test_forgeries_are_refused(refusal: tuple[str, Path], kind: str, number: int) -> None:
+    verdict = forged(refusal[1], FORGERIES[kind][number])
+    assert verdict.kind == kind, verdict
+    assert "hash" not in verdict.message
+
+
+def test_each_excluded_assignment_is_needed(refusal: tuple[str, Path]) -> None:
+    for number in range(4 if refusal[0] == "survives" else 0):
+        verdict = forged(refusal[1], lambda lines, number=number: lines[1]["excluded"].pop(number))
+        assert verdict.kind == "invalid", verdict
+
+
+def test_an_automaton_that_accepts_less_is_proved_by_the_same_tree(refusal: tuple[str, Path]) -> None:
+    def narrowed(lines: list[Line]) -> None:
+        del lines[1]["automaton"]["edges"][-3:]
+
+    assert forged(refusal[1], narrowed).kind == "valid"
+    verdict = forged(refusal[1], lambda lines: lines[1]["automaton"].update(accepting=[]))
+    assert verdict.kind == "valid"
+    assert "There is none of 3 tokens at all" in verdict.claim
+
+
+def test_a_witness_has_to_be_accepted(tmp_path: Path) -> None:
+    question = saved(replace(blocked(3, Rules(PAIRS)), constraints=UNCONSTRAINED), tmp_path)
+    answer, path = certify(question, "exists", tmp_path)
+    assert answer.verdict == "override"
+    assert answer.assignment is not None
+    first, *_ = answer.assignment
+    everything = {"accepting": [0], "classes": [0, 0, 6], "edges": [0, 0, 0]}
+    assert forged(path, lambda lines: lines[1].update(automaton=everything)).kind == "valid"
+    for constraints in (
+        {"automaton": everything | {"accepting": []}},
+        {"automaton": everything | {"classes": []}},
+        {"places": [[0, *([0, first] if first else []), first + 1, 6]]},
+        {"excluded": [[*answer.assignment]]},
+    ):
+        verdict = forged(path, lambda lines, constraints=constraints: lines[1].update(constraints))
+        assert (verdict.kind, verdict.message) == ("invalid", "witness: its tokens don't keep the constraints")
+
+
+def test_lines_fit_the_schema(refusal: tuple[str, Path]) -> None:
+    lines = [json.loads(line) for line in refusal[1].read_text().splitlines()]
+    assert all(fits(line, SCHEMA) for line in lines)
+    assert ("excluded" in lines[1]) == (refusal[0] == "survives")
+    assert not fits({**lines[1], "places": [["0", 0, 1]]}, SCHEMA)
+    assert not fits({**lines[1], "excluded": [3]}, SCHEMA)
+    assert not fits({**lines[1], "automaton": {}}, SCHEMA)
+
+
+def test_claims_say_what_is_asked_about(refusal: tuple[str, Path]) -> None:
+    claim = check(refusal[1], refusal[1].parent).claim
+    assert "No assignment of exactly 3 tokens that keeps the constraints has a gain above 0." in claim
+    assert "slot -1 holds one of 1 to 3, 5" in claim
+    assert "accepted by the question's automaton of 6 states and 12 edges over 6 classes of tokens" in claim
+    assert ("none of the 4 assignments" in claim) == (refusal[0] == "survives")

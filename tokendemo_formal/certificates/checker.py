@@ -278,6 +278,7 @@ class Check:
         self._evaluations = {bits: Evaluation(self.question.layer) for bits in self.precisions}
         self._readers: dict[tuple[int, int, int], tuple[object, dict[int, Reader]]] = {}
         self._tables: dict[object, Tables] = {}
+        self._some: dict[int, bool] = {}
         self._open: int | None = None
 
     def run(self) -> Verdict:
@@ -308,6 +309,8 @@ class Check:
         none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens{keeping} has a gain above 0."
         if keeping and header.claim == "no-override":
             none += " Whether any keeps them is not claimed."
+        if empty := [str(length) for length in lengths if not self._some[length]]:
+            none += f" There is none of {', '.join(empty)} tokens at all that may stand there and is accepted."
         sentences = {
             "override": witness,
             "no-override": none,
@@ -364,6 +367,7 @@ class Check:
             raise RefusedError("invalid", f"expected the section of {which}, found {'a node' if line else 'the end'}")
         section = Section(line, self.question, length, token, toward, self.header.bound)
         self._tables, self._open = {}, None
+        self._some[length] = section.some(section.root) or self._some.get(length, False)
         self._tree(section)
 
     def _at(self, section: Section, of: Of, bits: int) -> Tables:
@@ -417,7 +421,7 @@ class Check:
                 raise RefusedError("invalid", f"{end} where {len(waiting)} nodes are still to come: a child is missing")
             self.nodes += 1
             sets, kind = waiting.pop(), line["node"]
-            some = all(sets) and section.paths(sets).open
+            some = section.some(sets)
             if kind == "split":
                 waiting += self._split(line, sets)
             elif kind == "exact":

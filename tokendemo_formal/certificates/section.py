@@ -161,6 +161,10 @@ class Section:
         """The sequences of candidates that are asked about."""
         return Paths(self.question.automaton, sets, self._fixed)
 
+    def some(self, sets: Sequence[Sequence[int]]) -> bool:
+        """Whether there is one, but for rules."""
+        return all(sets) and self.paths(sets).open
+
     def assignment(self, tokens: Sequence[int]) -> list[int]:
         """The tokens of all slots, the reader's own among them, given those of the others."""
         whole = [*tokens]

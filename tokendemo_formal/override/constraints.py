@@ -92,9 +92,9 @@ class Constraints:
     @property
     def tokens(self) -> tuple[int, ...]:
         """All ids that are named."""
-        return tuple(token for count in self.counts for token, _ in count.weights) + tuple(
-            token for _, tokens in self.places for token in tokens
-        )
+        counted = (token for count in self.counts for token, _ in count.weights)
+        held = (token for _, tokens in self.places for token in tokens)
+        return (*counted, *held, *(() if self.automaton is None else self.automaton.class_of))
 
     def held(self, slot: int, slots: int) -> frozenset[int] | None:
         """What a slot of so many may hold; None: any token."""
