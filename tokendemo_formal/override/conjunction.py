@@ -21,7 +21,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -36,6 +36,20 @@ from tokendemo_formal.override.tables import Enclosed, Floats, assemble, combine
 Judge: TypeAlias = "Callable[[Assignment], tuple[bool | None, Condition]]"
 """Are all conditions' exact margins above the target? The second part is a condition that isn't, or that is open."""
 
+
+class SideOf(Protocol):
+    """What a search asks of a constraint that it can't bound; see :class:`~tokendemo_formal.override.side.Side`."""
+
+    def holds(self, assignment: Assignment) -> bool | None:
+        """Whether an assignment meets it; None where that is not known."""
+
+    def narrowed(self, sets: list[Columns]) -> list[Columns] | None:
+        """Candidates of which every assignment that meets it consists; None: there is none."""
+
+    def repaired(self, assignment: Assignment, sets: list[Columns]) -> Assignment | None:
+        """An assignment of the candidates that meets it, near another; None: none was found."""
+
+
 _PASSES = 2
 _WEIGHINGS = 24
 """Steps that look for the weights of the conditions."""
@@ -43,6 +57,8 @@ _LARGEST_COMBINATION = 2**22
 """Table entries of the weighted sum that are still affordable to make anew at each of these steps."""
 _RESTARTS = 12
 _ASCENTS = 16
+_TRIED_ALLOWED = 8
+"""Tokens that an ascent tries in a slot where a constraint of the user's may refuse them."""
 _TRIED = 3
 """Conditions whose multipliers are improved at a node; the others are bounded at the last ones known."""
 _WORTH_A_ROUND = 0.8
@@ -165,6 +181,7 @@ class Conjunction:
         judge: decides candidates exactly.
         start: a known assignment, to begin near.
         broken: the rules that an assignment breaks.
+        side: a constraint of another kind, which Z3 decides; no certificate can be written then.
 
     Attributes:
         trace: how the root was closed; complete once the outcome is "refuted".
@@ -178,7 +195,9 @@ class Conjunction:
         judge: Judge,
         start: Assignment | None = None,
         broken: Callable[[Assignment], Sequence[Rule]] = lambda _: (),
+        side: SideOf | None = None,
     ) -> None:
+        self._side = side
         self._numbers, self._judge, self._broken = numbers, judge, broken
         self.parts: dict[tuple[int, int], Part] = {}
         self.rules: dict[Rule, Part] = {}
@@ -242,6 +261,11 @@ class Conjunction:
             if before == len(node.sets):
                 self._single(node)
                 return
+            if self._side is not None:
+                sets = self._side.narrowed(node.sets)
+                if sets is None:
+                    return
+                node.sets = sets
             after = sum(map(len, node.sets))
             if after > len(node.sets) and after > _WORTH_A_ROUND * before:
                 break
@@ -448,6 +472,11 @@ class Conjunction:
         return np.asarray(least)
 
     def _propose(self, sets: list[Columns], assignment: Assignment, improve: bool) -> None:
+        if self._side is not None:
+            repaired = self._side.repaired(assignment, sets)
+            if repaired is None:
+                return
+            assignment = repaired
         value = float(self._least(_columns(assignment))[0])
         if improve:
             assignment, value = self._ascend(assignment, value, sets)
@@ -478,10 +507,18 @@ class Conjunction:
             stale += 1
             tried = [sets[k] if k == i else np.full(1, t) for k, t in enumerate(chosen)]
             values = self._least(tried)
-            j = int(values.argmax())
-            if _above(float(values[j]), value):
-                value, chosen[i], stale = float(values[j]), int(sets[i][j]), 0
+            for j in self._better(values, value):
+                other = [*chosen[:i], int(sets[i][j]), *chosen[i + 1 :]]
+                if self._side is None or self._side.holds(tuple(other)):
+                    value, chosen, stale = float(values[j]), other, 0
+                    break
         return tuple(chosen), value
+
+    def _better(self, values: Floats, value: float) -> list[int]:
+        """The place of the best value, if it is above another; a few more where a constraint may refuse the best."""
+        count = 1 if self._side is None else min(_TRIED_ALLOWED, len(values))
+        best = [int(values.argmax())] if count == 1 else np.argsort(-values, kind="stable")[:count].tolist()
+        return [j for j in best if _above(float(values[j]), value)]
 
     def _swapped(self, chosen: list[int], sets: list[Columns]) -> tuple[list[int], float] | None:
         """The best of the assignments in which two slots have exchanged their tokens."""
@@ -492,6 +529,8 @@ class Conjunction:
                 swapped = [*chosen]
                 swapped[i], swapped[j] = chosen[j], chosen[i]
                 found.append(swapped)
+        if self._side is not None:
+            found = [swapped for swapped in found if self._side.holds(tuple(swapped))]
         if not found:
             return None
         values = self._least([*np.array(found).T])
