@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from operator import mul, ne
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+import z3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +29,7 @@ from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.constraints import UNCONSTRAINED, Constraints, Count
 from tokendemo_formal.override.question import Ask, Question
+from tokendemo_formal.override.side import SideConstraint
 from tokendemo_formal.override.solve import solve
 
 
@@ -294,3 +297,63 @@ def test_forgeries_are_refused(refusal: tuple[Question, Path], kind: str, number
     verdict = forged(refusal[1], FORGERIES[kind][number])
     assert verdict.kind == kind, verdict
     assert "hash" not in verdict.message
+
+
+# A constraint of the user's own, for Z3 ------------------------------------------------------------------------------
+
+
+def random_formula(rng: np.random.Generator) -> tuple[SideConstraint, Callable[[Sequence[int]], bool]]:
+    """A formula, and the same in Python."""
+    a, b = int(rng.integers(2, 4)), int(rng.integers(0, 3))
+    return [
+        (lambda s: z3.And([x <= y for x, y in itertools.pairwise(s)]), lambda t: [*t] == sorted(t)),
+        (lambda s: z3.And([x == y for x, y in zip(s, s[::-1], strict=True)]), lambda t: [*t] == [*t][::-1]),
+        (lambda s: z3.Sum([z3.IntVal(0), *s]) % a == b % a, lambda t: sum(t) % a == b % a),
+        (lambda s: z3.And([x != y for x, y in itertools.pairwise(s)]), lambda t: all(map(ne, t, t[1:]))),
+        (lambda s: z3.Or([x == b for x in s]), lambda t: b in t),
+        (lambda s: len(s) != b, lambda t: len(t) != b),
+        (lambda s: z3.And([x * y != 6 for x, y in itertools.pairwise(s)]), lambda t: 6 not in map(mul, t, t[1:])),
+    ][rng.integers(7)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(get_args(Ask)), st.sampled_from(["plain", "owned", "templates"]))
+def test_a_constraint_in_python_against_every_assignment(seed: int, ask: Ask, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    question = constrained(seed, kind)
+    if rng.random() < 0.6:
+        question = replace(question, constraints=UNCONSTRAINED)
+    constraint, allows = random_formula(rng)
+    best = {
+        m: max((gain for t, gain in allowed_gains(question, m).items() if allows(t)), default=None)
+        for m in range(question.slots + 1)
+    }
+    most = best[question.slots]
+    if most is not None:  # a threshold near the best that is allowed
+        shift = Fraction(most + float(rng.choice([-1e-4, 1e-4])))
+        threshold = question.readout.threshold + shift
+        question = replace(question, readout=replace(question.readout, threshold=threshold))
+        best = {m: None if gain is None else gain - float(shift) for m, gain in best.items()}
+        most = best[question.slots]
+    if ask == "maximum" and most is None:
+        with pytest.raises(ScenarioError, match=r"no assignment of \d tokens satisfies them"):
+            solve(question, ask, constraint=constraint)
+        return
+    answer = solve(question, ask, constraint=constraint)
+    assert "refusals trust Z3 for the side constraint" in answer.rigour
+    if answer.assignment is not None:
+        assert allows(answer.assignment)
+        assert keeps(question.constraints, answer.assignment)
+    if ask == "maximum":
+        assert answer.verdict == "optimum"
+        assert answer.margin is not None
+        assert answer.upper is not None
+        assert most is not None
+        assert float(answer.margin.low) - 1e-9 <= most <= float(answer.upper) + 1e-9
+        return
+    lengths = range(question.slots + 1) if ask == "minimum" else [question.slots]
+    first = next((m for m in lengths if (best[m] or -1) > 0), None)
+    assert answer.verdict == ("no-override" if first is None else "override"), (answer, best)
+    assert first is None or answer.slots == first
+    vacuous = [m for m in answer.ruled_out if best[m] is None]
+    assert any("satisfies the constraints" in note for note in answer.notes) == bool(vacuous)

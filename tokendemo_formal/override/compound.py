@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from tokendemo_formal.numbers.base import Array
 from tokendemo_formal.numbers.enclosures import Enclosure
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.answer import Answer, Bounds
-from tokendemo_formal.override.conjunction import Conjunction
+from tokendemo_formal.override.conjunction import Conjunction, SideOf
 from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
 from tokendemo_formal.override.paths import Paths
@@ -34,6 +34,9 @@ from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm
 from tokendemo_formal.override.solve import LARGEST_READER_VOCABULARY, Progress, Run
 from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, counted
+
+if TYPE_CHECKING:
+    from tokendemo_formal.override.side import Side, SideConstraint  # Z3 is slow to load, and seldom asked
 
 LARGEST_CHOICE = 64
 """Choices of a row toward for every template that are still decided one by one."""
@@ -60,6 +63,7 @@ class CompoundRun(Run):
         limits: Limits,
         progress: Callable[[Progress], None] | None,
         certify: bool,
+        constraint: SideConstraint | None = None,
     ) -> None:
         if engine != "search":
             raise InputError(
@@ -75,6 +79,8 @@ class CompoundRun(Run):
                 f"readout.toward: {len(question.toward)} rows in {len(self._templates)} templates are {count} choices, "
                 f"each a search of its own; at most {LARGEST_CHOICE} are tried. Name fewer rows"
             )
+        self._constraint = constraint
+        self._sides: dict[int, Side] = {}
         self._choices: list[Choice] = [*itertools.product(question.toward, repeat=len(self._templates))]
 
     def run_of(self, template: int, toward: int, against: int) -> Run:
@@ -205,16 +211,16 @@ class CompoundRun(Run):
             return known[condition]
 
         began, tabled = time.monotonic(), self.clock.seconds["tables"]
-        owned = [slot for slot, place in enumerate(asked[0].slots) if prompts[0].tokens[place] is not None]
-        sets, paths = self._asked(len(asked[0].slots), None if reader_token is None else (owned[0], reader_token))
+        owned = None if reader_token is None else asked[0].slots.index(asked[0].reader)
+        fixed = None if owned is None or reader_token is None else (owned, reader_token)
         search = Conjunction(
             numbers,
             self._first_conditions(choice, asked, whole(start or (0,) * len(prompts[0].slots))),
             lambda assignment: self._judge(choice, asked, whole(assignment), target),
             start,
             lambda assignment: self._broken(whole(assignment)),
-            sets,
-            paths,
+            self._side(len(asked[0].slots), whole, owned),
+            *self._asked(len(asked[0].slots), fixed),
         )
         outcome = search.run(self.limits, self._reported(len(asked[0].slots)))
         self.clock.timed("search", began)
@@ -262,9 +268,10 @@ class CompoundRun(Run):
     def _allowed(self, slots: int) -> Outcome:
         """Is there an assignment that the constraints allow?"""
         constraints, lead, prompts = self.question.constraints, (0, self.question.against[0]), self._prompts(slots)
-        if not constraints or not slots:
-            asked = self._is_allowed(prompts, (0,) * slots)
-            return Outcome("found", (0,) * slots) if asked or not constraints else Outcome("refuted")
+        if not slots and (allowed := self._is_allowed(prompts, ())) is not None:
+            return Outcome("found" if allowed else "refuted", ())
+        if not constraints and self._constraint is None:
+            return Outcome("found", (0,) * slots)
 
         def numbers(condition: Condition) -> Enclosed:
             if isinstance(condition, Rule):
@@ -275,16 +282,19 @@ class CompoundRun(Run):
             broken = self._broken(assignment)
             return self._is_allowed(prompts, assignment), broken[0] if broken else lead
 
-        conditions: list[Condition] = [lead, *constraints.rules]
+        side = self._side(slots, lambda assignment: assignment, None)
+        first: list[Condition] = [lead, *constraints.rules]
         limits = self.limits
         if constraints.survives:  # there is no bound on how many may fail to
             limits = replace(limits, nodes=min(limits.nodes, _SURVIVAL_NODES))
-        return Conjunction(numbers, conditions, judge, None, self._broken, *self._asked(slots, None)).run(limits)
+        return Conjunction(numbers, first, judge, None, self._broken, side, *self._asked(slots, None)).run(limits)
 
-    def _is_allowed(self, prompts: Sequence[Prompt], assignment: Assignment) -> bool:
+    def _is_allowed(self, prompts: Sequence[Prompt], assignment: Assignment) -> bool | None:
+        """Whether an assignment keeps all constraints; None where Z3 can't tell."""
         tokens = self._ids(assignment)
-        kept = not self._broken(assignment) and self.question.constraints.accept(tokens)
-        return kept and self._survives(prompts, tokens)
+        if self._broken(assignment) or not self.question.constraints.accept(tokens):
+            return False
+        return self._meets(assignment) and self._survives(prompts, tokens)
 
     def _survives(self, prompts: Sequence[Prompt], tokens: tuple[int, ...]) -> bool:
         survives = self.question.constraints.survives
@@ -309,6 +319,30 @@ class CompoundRun(Run):
         if constraints.automaton is None:
             return sets, None
         return sets, Paths(constraints.automaton, self.question.vocabulary, len(sets), fixed)
+
+    def _side(self, slots: int, whole: Callable[[Assignment], Assignment], owned: int | None) -> SideOf | None:
+        """The user's constraint as a search sees it, which leaves out a slot that the reader's token fills."""
+        return None if self._constraint is None else _Around(self._side_of(slots), self._ids, whole, owned)
+
+    def _side_of(self, slots: int) -> Side:
+        from tokendemo_formal.override.side import Side  # see above
+
+        if slots not in self._sides:
+            assert self._constraint is not None
+            vocabulary = self.question.vocabulary
+            self._sides[slots] = Side(self._constraint, self.question.constraints, vocabulary, slots, self.limits)
+        return self._sides[slots]
+
+    def _meets(self, assignment: Assignment) -> bool | None:
+        """Whether an assignment meets the user's constraint; None where Z3 can't tell."""
+        return self._constraint is None or self._side_of(len(assignment)).holds(self._ids(assignment))
+
+    def _note_undecided(self, outcome: Outcome) -> None:
+        if outcome.undecided is not None and self._meets(outcome.undecided) is None:
+            ids = list(self._ids(outcome.undecided))
+            self.notes.append(f"Z3 can't tell whether the constraint holds of the token ids {ids}.")
+        else:
+            super()._note_undecided(outcome)
 
     def _broken(self, assignment: Assignment) -> list[Rule]:
         return self.question.constraints.broken(self._ids(assignment))
@@ -369,6 +403,9 @@ class CompoundRun(Run):
             return False, rule
         if not self.question.constraints.accept(tokens):
             return False, (0, self.question.against[0])
+        met = self._meets(assignment)
+        if not met:
+            return met, (0, self.question.against[0])
         open_one: Condition | None = None
         for template, toward in enumerate(choice):
             verdict, against = self._beats(template, toward, prompts[template], assignment, target)
@@ -442,6 +479,36 @@ class CompoundRun(Run):
             margins=tuple(bounds for bounds, _ in gains),
             pairs=tuple(pair for _, pair in gains) if self.question.contest is not None else (),
         )
+
+
+class _Around:
+    """A constraint on all slots, for a search over those that the reader's token leaves."""
+
+    def __init__(
+        self,
+        side: Side,
+        ids: Callable[[Assignment], tuple[int, ...]],
+        whole: Callable[[Assignment], Assignment],
+        owned: int | None,
+    ) -> None:
+        self._around, self._ids, self._whole, self._owned = side, ids, whole, owned
+
+    def holds(self, assignment: Assignment) -> bool | None:
+        return self._around.holds(self._ids(self._whole(assignment)))
+
+    def narrowed(self, sets: list[Columns]) -> list[Columns] | None:
+        narrowed = self._around.narrowed(self._sets(sets))
+        return None if narrowed is None else [s for i, s in enumerate(narrowed) if i != self._owned]
+
+    def repaired(self, assignment: Assignment, sets: list[Columns]) -> Assignment | None:
+        repaired = self._around.repaired(self._whole(assignment), self._sets(sets))
+        return None if repaired is None else tuple(t for i, t in enumerate(repaired) if i != self._owned)
+
+    def _sets(self, sets: list[Columns]) -> list[Columns]:
+        if self._owned is None:
+            return sets
+        token = self._whole((0,) * len(sets))[self._owned]
+        return [*sets[: self._owned], np.array([token]), *sets[self._owned :]]
 
 
 def _joined(outcomes: Sequence[Outcome]) -> Outcome:

@@ -24,7 +24,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -41,6 +41,20 @@ from tokendemo_formal.override.tables import Enclosed, Floats, assemble, combine
 Judge: TypeAlias = "Callable[[Assignment], tuple[bool | None, Condition]]"
 """Are all conditions' exact margins above the target? The second part is a condition that isn't, or that is open."""
 
+
+class SideOf(Protocol):
+    """What a search asks of a constraint that it can't bound; see :class:`~tokendemo_formal.override.side.Side`."""
+
+    def holds(self, assignment: Assignment) -> bool | None:
+        """Whether an assignment meets it; None where that is not known."""
+
+    def narrowed(self, sets: list[Columns]) -> list[Columns] | None:
+        """Candidates of which every assignment that meets it consists; None: there is none."""
+
+    def repaired(self, assignment: Assignment, sets: list[Columns]) -> Assignment | None:
+        """An assignment of the candidates that meets it, near another; None: none was found."""
+
+
 _PASSES = 2
 _MOST_ACTIVE = 32
 """Tokens a slot that multipliers are first fitted to where bounds are over paths."""
@@ -50,6 +64,8 @@ _LARGEST_COMBINATION = 2**22
 """Table entries of the weighted sum that are still affordable to make anew at each of these steps."""
 _RESTARTS = 12
 _ASCENTS = 16
+_TRIED_ALLOWED = 8
+"""Tokens that an ascent tries in a slot where a constraint of the user's may refuse them."""
 _TRIED = 3
 """Conditions whose multipliers are improved at a node; the others are bounded at the last ones known."""
 _WORTH_A_ROUND = 0.8
@@ -217,6 +233,7 @@ class Conjunction:
         judge: decides candidates exactly.
         start: a known assignment, to begin near.
         broken: the rules that an assignment breaks.
+        side: a constraint of another kind, which Z3 decides; no certificate can be written then.
         allowed: for each slot the columns that it may hold; None: all.
         paths: the assignments that are asked about; None: all.
 
@@ -232,10 +249,11 @@ class Conjunction:
         judge: Judge,
         start: Assignment | None = None,
         broken: Callable[[Assignment], Sequence[Rule]] = lambda _: (),
+        side: SideOf | None = None,
         allowed: Sequence[Columns] | None = None,
         paths: Paths | None = None,
     ) -> None:
-        self._numbers, self._judge, self._broken, self._paths = numbers, judge, broken, paths
+        self._numbers, self._judge, self._broken, self._side, self._paths = numbers, judge, broken, side, paths
         self.parts: dict[tuple[int, int], Part] = {}
         self.rules: dict[Rule, Part] = {}
         self._weights, self._limits = np.empty((0, 0)), np.empty(0)
@@ -252,9 +270,9 @@ class Conjunction:
             self._add(condition)
         everything = [np.arange(slot.a.shape[1]) for slot in self._any.problem.slots]
         root = _Node(everything if allowed is None else [*allowed], math.inf, self.trace, {}, {})
-        if not all(map(len, root.sets)) or (paths is not None and not paths.over(root.sets).open):
+        if not self._some(root.sets):
             self._open = []
-            self.trace.append(Leaf(self._any.guess, (), self._any.of))  # whatever is bounded: there is no assignment
+            self.trace.append(self._nothing)
             return
         self._open = [(-math.inf, next(self._order), root)]
         with _quiet():
@@ -291,6 +309,15 @@ class Conjunction:
     def _outcome(self, kind: Literal["found", "refuted", "gave-up"]) -> Outcome:
         return Outcome(kind, self._found, self.nodes, self.bound, self._undecided)
 
+    def _some(self, sets: list[Columns]) -> bool:
+        """Whether there is an assignment of these candidates that is asked about."""
+        return all(map(len, sets)) and (self._paths is None or self._paths.over(sets).open)
+
+    @property
+    def _nothing(self) -> Leaf:
+        """A leaf where there is none, whatever is bounded."""
+        return Leaf(self._any.guess, (), self._any.of)
+
     # Bounds
 
     def _expand(self, node: _Node) -> None:
@@ -302,9 +329,17 @@ class Conjunction:
             if before == len(node.sets):
                 self._single(node)
                 return
+            if self._side is not None:
+                sets = self._side.narrowed(node.sets)
+                if sets is None:
+                    return
+                node.sets = sets
             after = sum(map(len, node.sets))
             if after > len(node.sets) and after > _WORTH_A_ROUND * before:
                 break
+        if not self._some(node.sets):
+            node.trace.append(self._nothing)
+            return
         if self._weighed < len(self.parts):
             self._weigh(node)
         if self.nodes == 1:
@@ -521,6 +556,11 @@ class Conjunction:
         return np.asarray(least)
 
     def _propose(self, sets: list[Columns], assignment: Assignment, improve: bool) -> None:
+        if self._side is not None:
+            repaired = self._side.repaired(assignment, sets)
+            if repaired is None or not self._is_asked(sets, repaired):
+                return
+            assignment = repaired
         value = float(self._least(_columns(assignment))[0])
         if improve:
             assignment, value = self._ascend(assignment, value, sets)
@@ -554,16 +594,26 @@ class Conjunction:
             choice = sets[i] if self._paths is None else self._paths.fitting(chosen, i, sets[i])
             tried = [choice if k == i else np.full(1, t) for k, t in enumerate(chosen)]
             values = self._least(tried)
-            j = int(values.argmax())
-            if _above(float(values[j]), value):
-                value, chosen[i], stale = float(values[j]), int(choice[j]), 0
+            for j in self._better(values, value):
+                other = [*chosen[:i], int(choice[j]), *chosen[i + 1 :]]
+                if self._side is None or self._side.holds(tuple(other)):
+                    value, chosen, stale = float(values[j]), other, 0
+                    break
         return tuple(chosen), value
+
+    def _better(self, values: Floats, value: float) -> list[int]:
+        """The place of the best value, if it is above another; a few more where a constraint may refuse the best."""
+        count = 1 if self._side is None else min(_TRIED_ALLOWED, len(values))
+        best = [int(values.argmax())] if count == 1 else np.argsort(-values, kind="stable")[:count].tolist()
+        return [j for j in best if _above(float(values[j]), value)]
 
     def _exchanged(self, chosen: list[int], sets: list[Columns]) -> tuple[list[int], float]:
         """The accepted assignment that is best for the least margin's function, made linear at the one given."""
         assert self._paths is not None
         part = min(self.parts.values(), key=lambda part: float(part.values(_columns(chosen))[0]))
         found = [*self._paths.over(sets).heaviest(part.slopes(chosen, sets))]
+        if self._side is not None and not self._side.holds(tuple(found)):
+            return chosen, -math.inf
         return found, float(self._least(_columns(found))[0])
 
     def _swapped(self, chosen: list[int], sets: list[Columns]) -> tuple[list[int], float] | None:
@@ -576,6 +626,8 @@ class Conjunction:
                 swapped[i], swapped[j] = chosen[j], chosen[i]
                 if self._paths is None or self._paths.accept(swapped):
                     found.append(swapped)
+        if self._side is not None:
+            found = [swapped for swapped in found if self._side.holds(tuple(swapped))]
         if not found:
             return None
         values = self._least([*np.array(found).T])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from tokendemo_formal.override.proof import Exact, Section
 from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm, norm_offset, plain_reading, tangent_reading
 from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, TableBuilder, assemble
+
+if TYPE_CHECKING:
+    from tokendemo_formal.override.side import SideConstraint  # Z3 is slow to load, and seldom asked
 
 LARGEST_READER_VOCABULARY = 2048
 """Tokens that are still tried one by one where the reader stands in a slot: each needs tables of its own."""
@@ -57,6 +60,7 @@ def solve(
     certify: bool = False,
     executor: Executor | None = None,
     workers: int | None = None,
+    constraint: SideConstraint | None = None,
 ) -> Answer:
     """Answer a question about one attention layer.
 
@@ -73,6 +77,9 @@ def solve(
         executor: over whose workers the search's subtrees are spread, such as a ``ProcessPoolExecutor``; the verdict
             is the same with any number of workers.
         workers: subtrees searched at a time; as many as this machine has processors, if not given.
+        constraint: what the tokens in the slots have to meet besides, for Z3 to decide: called with one integer
+            variable for each slot, whose values are token ids, it returns a formula of them. Refusals then trust Z3,
+            and have no certificates.
 
     Returns:
         The answer. ``override`` always comes with a witness, confirmed in ball arithmetic from the stored weights.
@@ -102,14 +109,17 @@ def solve(
         raise InputError(f"workers: expected at least 1, found {workers}")
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
-    if question.several and executor is not None:
+    if certify and constraint is not None:
+        raise InputError("certificates can't say what a constraint in Python allows; use the question's constraints")
+    several = question.several or constraint is not None
+    if several and executor is not None:
         raise InputError(
             "executor: a question of several templates or readouts, or with constraints, has one processor"
         )
-    if question.several:
+    if several:
         from tokendemo_formal.override.compound import CompoundRun  # it builds on this module
 
-        run: Run = CompoundRun(question, engine, limits, progress, certify)
+        run: Run = CompoundRun(question, engine, limits, progress, certify, constraint)
     else:
         run = Run(question, engine, limits, progress, certify, executor, workers)
     if ask == "exists":
@@ -122,7 +132,7 @@ def solve(
         answer,
         seconds=run.clock.seconds,
         nodes=run.nodes,
-        rigour=_RIGOUR[engine],
+        rigour=_RIGOUR[engine] + (_TRUSTS_Z3 if constraint is not None else ""),
         notes=tuple(run.notes),
         proof=tuple(run.sections),
         excluded=tuple(sorted(run.excluded, key=lambda tokens: (len(tokens), tokens))),
@@ -134,6 +144,9 @@ _RIGOUR = {
     "z3": "refusals: trusts Z3's unsat on rational enclosures of the tables; witnesses: Arb balls",
     "brute-force": "refusals: every assignment in float64 enclosures, near-ties in Arb balls; witnesses: Arb balls",
 }
+
+
+_TRUSTS_Z3 = "; refusals trust Z3 for the side constraint, and Z3 evaluates it for witnesses"
 
 
 class _Clock:
