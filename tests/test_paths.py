@@ -304,8 +304,9 @@ def blocked(seed: int, rules: Rules, survives: bool = False) -> Question:
 PAIRS = frozenset({(0, 1), (1, 2), (2, 3), (3, 0), (4, 4), (5, 1), (2, 5)})
 
 
-@pytest.fixture(params=["pairs", "survives"])
-def refusal(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+@pytest.fixture(scope="module", params=["pairs", "survives"])
+def refusal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    tmp_path = tmp_path_factory.mktemp(request.param)
     rules = Rules(PAIRS, None, ((-1, (1, 2, 3, 5)),))
     question = saved(blocked(3, rules, request.param == "survives"), tmp_path)
     assert solve(replace(question, constraints=UNCONSTRAINED)).verdict == "override"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from tokendemo_formal.models import Model
@@ -202,8 +203,8 @@ class Report:
         rules += [f"slot {place} holds one of {self._rows(tokens)}" for place, tokens in constraints.places]
         given = self.scenario.constraints
         if given.bigrams is not None:
-            source = given.bigrams if isinstance(given.bigrams, str) else f"{len(given.bigrams)} pairs"
-            rules.append(f"neighbours are a pair of {source}")
+            listed = f"{len(given.bigrams)} pairs" if isinstance(given.bigrams, tuple) else Path(given.bigrams).name
+            rules.append(f"neighbours stand side by side in {listed}")
         if given.matches is not None:
             rules.append(f"the text matches {given.matches!r}")
         if given.survives:

@@ -295,8 +295,8 @@ slots = 6                   # exactly that many tokens; for "minimum" the most t
 # costs = { "tree" = 3 }    # these so much,
 # default_cost = 1          # any other that much
 # places = { "0" = "tree", "-1" = ["planet", "tree"] }      # what a slot may hold; negative numbers from the end
-# bigrams = "corpus.txt"    # tokens of neighbouring slots stand side by side in some line of this text file, too;
-                            # or pairs: [["tree", "planet"], ["planet", "tree"]]
+# bigrams = [["tree", "planet"], ["planet", "tree"]]        # pairs that may stand in neighbouring slots; or "FILE", a
+                            # text file (relative to this one): those that stand side by side in one of its lines
 # matches = "[a-z]+( [a-z]+)*"      # the text of the tokens matches this regular expression as a whole
 # survives = false          # true: the prompt's text encodes to exactly these tokens, so that it can be typed
 """
