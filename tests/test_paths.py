@@ -262,7 +262,7 @@ def untypable(seed: int, kind: str) -> Case:
 @pytest.mark.parametrize("kind", ["plain", "owned", "rows", "templates", "counts"])
 def test_what_does_not_survive_is_left_out_and_listed(kind: str, tmp_path: Path) -> None:
     tally: Counter[str] = Counter()
-    for seed in range(4):
+    for seed in range(6 if kind == "plain" else 4):
         case = untypable(seed, kind)
         question = saved(case.question, tmp_path / str(seed))
         survives = question.constraints.survives
