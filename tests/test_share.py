@@ -6,13 +6,17 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from tests.questions import random_layer
+from tests.test_certify import certify
 from tokendemo_formal.attention import Alibi, Computation, Rotary, normalise, rotate
+from tokendemo_formal.certificates.checker import check
+from tokendemo_formal.models import save
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.question import Ask, Question, Share, Template
@@ -128,14 +132,18 @@ def agrees(question: Question, answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_search_and_every_assignment_agree(several: bool) -> None:
+def test_search_and_every_assignment_agree(several: bool, tmp_path: Path) -> None:
     tally: Counter[str] = Counter()
     for seed in range(25):
         rng = np.random.default_rng(seed)
         question = near(share_question(rng, 5, 2, several=several), 2, float(rng.choice([-0.05, -1e-4, 1e-4, 0.02])))
+        directory = tmp_path / str(seed)
+        save(question.layer, directory)
         for ask in get_args(Ask):
-            answer = solve(question, ask)
+            answer, path = certify(question, ask, directory)
             agrees(question, answer)
+            verdict = check(path, directory)
+            assert verdict.kind == "valid", (seed, ask, verdict)
             tally[answer.verdict] += 1
         for engine in () if several else ("z3", "brute-force"):
             assert solve(question, engine=engine).verdict == solve(question).verdict
