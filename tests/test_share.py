@@ -275,13 +275,22 @@ def test_the_claim_says_which_share(refusal: Path) -> None:
         ("malformed", lambda q: q.update(threshold="0")),
         ("malformed", lambda q: q.update(through_final_norm=False)),
         ("malformed", lambda q: q.pop("share")),
-        ("malformed", lambda q: (q.update(reader=0, positions=[0, 1]), q["share"].update(of=[1]))),
     ],
 )
 def test_other_questions_are_refused(refusal: Path, kind: str, forge: Callable[[Any], object]) -> None:
     lines = lines_of(refusal)
     forge(lines[1])
     assert resealed(refusal, lines).kind == kind
+
+
+def test_a_share_of_tokens_that_the_reader_does_not_see_is_refused(refusal: Path) -> None:
+    """It would be 0 whatever the adversary does."""
+    lines = lines_of(refusal)
+    lines[1] |= {"reader": 2, "positions": [0, 1]}
+    lines[1]["share"]["of"] = [1, 3]
+    verdict = resealed(refusal, lines)
+    assert verdict.kind == "malformed"
+    assert "sees none of these tokens, so their share is 0" in verdict.message
 
 
 def test_other_proofs_are_refused(refusal: Path) -> None:
