@@ -23,10 +23,11 @@ from tests.test_certify import certify
 from tests.test_checker import SCHEMA, fits
 from tests.test_compound import Gains, contest, least_gains, saved, several
 from tests.test_constraints import keeps, random_constraints
+from tests.test_share import margins, share_question
 from tokendemo_formal.certificates.checker import Verdict, check
 from tokendemo_formal.certificates.writer import write_certificate
 from tokendemo_formal.errors import ScenarioError
-from tokendemo_formal.models import load_model
+from tokendemo_formal.models import load_model, save
 from tokendemo_formal.override import paths as over_paths
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.automaton import Automaton, of_bigrams, of_regex, product
@@ -169,6 +170,32 @@ def test_automata_go_with_all_else_and_the_checker_agrees(kind: str, tmp_path: P
                 assert "Constraints on the tokens" in verdict.claim
                 tally[answer.verdict] += 1
     assert min(tally[verdict] for verdict in ("override", "no-override", "optimum")) >= 1, tally
+
+
+def test_automata_go_with_shares(tmp_path: Path) -> None:
+    """The share of attention to be pushed down by accepted tokens alone."""
+    verdicts: Counter[str] = Counter()
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        question = share_question(rng, 5, 2, several=seed % 2 == 1)
+        rules = random_rules(rng, 5, 2)
+        lacks = {t: value for t, value in margins(question, 2).items() if rules.fit(t)}
+        if not lacks:
+            continue
+        readout = replace(question.readout, below=question.readout.below - Fraction(max(lacks.values()) - 1e-4))
+        for below in (readout.below, readout.below - Fraction(1, 1000)):
+            if not 0 < below <= 1:
+                continue
+            asked = replace(
+                question, readout=replace(readout, below=below), constraints=rules.constraints(question.vocabulary)
+            )
+            save(asked.layer, tmp_path / str(seed))
+            answer, path = certify(asked, "exists", tmp_path / str(seed))
+            assert answer.verdict == ("override" if below == readout.below else "no-override")
+            assert answer.assignment is None or rules.fit(answer.assignment)
+            assert check(path, tmp_path / str(seed)).kind == "valid"
+            verdicts[answer.verdict] += 1
+    assert min(verdicts[verdict] for verdict in ("override", "no-override")) >= 3
 
 
 # Bounds ------------------------------------------------------------------------------------------------------------
