@@ -14,6 +14,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from flint import arb
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,9 @@ from tests.test_checker import SCHEMA, fits
 from tests.test_compound import Gains, contest, least_gains, saved, several
 from tests.test_constraints import keeps, random_constraints
 from tests.test_share import margins, share_question
+from tokendemo_formal.certificates import automaton as checked
+from tokendemo_formal.certificates import writer
+from tokendemo_formal.certificates.bound import Bound
 from tokendemo_formal.certificates.checker import Verdict, check
 from tokendemo_formal.certificates.writer import write_certificate
 from tokendemo_formal.errors import ScenarioError
@@ -251,20 +255,56 @@ def test_bounds_over_paths_hold_and_are_no_larger(seed: int) -> None:
     assert better.total <= bound.total
 
 
-@given(st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
-def test_the_heaviest_path(seed: int) -> None:
+def accepted_by(seed: int) -> tuple[Automaton, tuple[int, int] | None, Callable[[tuple[int, ...]], bool]]:
+    """A random automaton, a token in a slot of its own now and then, and what of three others it accepts then."""
     rng = np.random.default_rng(seed)
-    rules = random_rules(rng, 6, 3)
-    automaton = replace(rules, places=(), pattern=rules.pattern or "[a-c ]*").constraints(tuple(range(6))).automaton
+    rules = replace(random_rules(rng, 6, 3), places=())
+    rules = replace(rules, pattern=rules.pattern or "[a-c ]*")
+    automaton = rules.constraints(tuple(range(6))).automaton
     assert automaton is not None
-    walk = Paths(automaton, range(6), 3).over([np.arange(6)] * 3)
-    values = rng.standard_normal((3, 6))
+    fixed = (int(rng.integers(4)), int(rng.integers(6))) if rng.random() < 0.7 else None
+    at, own = (0, []) if fixed is None else (fixed[0], [fixed[1]])
+    return automaton, fixed, lambda t: rules.fit((*t[:at], *own, *t[at:]))
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=100, deadline=None)
+def test_the_heaviest_path(seed: int) -> None:
+    automaton, fixed, accepts = accepted_by(seed)
+    walk = Paths(automaton, range(6), 3, fixed).over([np.arange(6)] * 3)
+    values = np.random.default_rng([seed, 1]).standard_normal((3, 6))
     sums = {t: sum(v[x] for v, x in zip(values, t, strict=True)) for t in itertools.product(range(6), repeat=3)}
-    accepted = {t: total for t, total in sums.items() if automaton.accepts(t)}
+    accepted = {t: total for t, total in sums.items() if accepts(t)}
     assert walk.open == bool(accepted)
     if accepted:
         assert walk.heaviest([*values]) == max(accepted, key=lambda t: accepted[t])
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=100, deadline=None)
+def test_the_checkers_largest_sums(seed: int) -> None:
+    """In whole numbers, so that they are exact."""
+    automaton, fixed, accepts = accepted_by(seed)
+    rng = np.random.default_rng([seed, 1])
+    described = json.loads(json.dumps(writer._automaton(automaton)))
+    sets = [np.flatnonzero(rng.random(6) < 0.8).tolist() for _ in range(3)]
+    found = checked.Paths(checked.Automaton.of(described, 6), sets, fixed)
+    accepted = [t for t in itertools.product(*sets) if accepts(t)]
+    assert found.open == bool(accepted)
+    if not accepted:
+        return
+    terms = rng.integers(-50, 50, (3, 6)).tolist()
+    rest = int(rng.integers(-50, 50))
+    bound = Bound(found, [[arb(row[t]) for t in s] for row, s in zip(terms, sets, strict=True)], arb(rest))
+    assert bound.total == rest + max(sum(row[x] for row, x in zip(terms, t, strict=True)) for t in accepted)
+    for slot, tokens in enumerate(sets):
+        for token, limit, leads in zip(tokens, bound.limits(slot), bound.leading(slot), strict=True):
+            others = [sum(terms[k][x] for k, x in enumerate(t) if k != slot) for t in accepted if t[slot] == token]
+            assert (limit is None) == (not others)
+            same = [t for t in tokens if automaton.class_of.get(t) == automaton.class_of.get(token)]
+            assert leads == (bool(others) and terms[slot][token] == max(terms[slot][t] for t in same))
+            if limit is not None:
+                assert -limit == rest + max(others)
 
 
 # Assignments that can't be typed --------------------------------------------------------------------------------------
@@ -514,18 +554,18 @@ def test_what_can_be_typed_with_a_real_tokenizer(
     above = [t for t, gain in gains.items() if gain > typable[best]]
     assert 0 < len(typable) < len(gains)
     assert above, "some override that can't be typed"
-    for offset, verdict in ((1e-6, "no-override"), (-1e-6, "override")):
+    for offset, expected in ((1e-6, "no-override"), (-1e-6, "override")):
         threshold = Fraction(typable[best] + offset)
         question = replace(asked, readout=replace(asked.readout, threshold=threshold))
         answer = solve(question, certify=True)
-        assert answer.verdict == verdict
+        assert answer.verdict == expected
         assert {*answer.excluded} <= {*above}
-        if verdict == "override":
+        if expected == "override":
             assert answer.assignment == best
         else:
             assert {*answer.excluded} == {*above}
-        path = tmp_path / f"{verdict}.jsonl"
+        path = tmp_path / f"{expected}.jsonl"
         write_certificate(path, question, answer, model.files, model.tensors(0))
-        checked = check(path, source)
-        assert checked.kind == "valid", checked
-        assert f"none of the {len(answer.excluded)} assignments" in checked.claim
+        verdict = check(path, source)
+        assert verdict.kind == "valid", verdict
+        assert f"none of the {len(answer.excluded)} assignments" in verdict.claim
