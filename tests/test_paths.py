@@ -250,7 +250,7 @@ def test_bounds_over_paths_hold_and_are_no_larger(seed: int) -> None:
             with_it = [gain for t, gain in inside.items() if t[slot] == column]
             assert max(with_it, default=-np.inf) <= most + 1e-9
             assert with_it or most < -1e300
-    better = over_paths.descend(problem, candidates, walk, c, joint, max(inside.values()))
+    better = over_paths.descend(problem, candidates, paths, c, joint, max(inside.values()))
     assert max(inside.values()) <= better.total + 1e-9
     assert better.total <= bound.total
 
@@ -355,12 +355,16 @@ def test_what_does_not_survive_is_left_out_and_listed(kind: str, tmp_path: Path)
 
 
 def blocked(seed: int, rules: Rules, survives: bool = False) -> Question:
-    """A question of which the constraints forbid all overrides, and allow what is almost one."""
+    """A question of which the constraints forbid all overrides, none of them in vain, and allow what is almost one."""
     question = random_question(np.random.default_rng(seed), 2, 6, 3)
     gains = least_gains(question, 3)
-    best = max(gain for t, gain in gains.items() if rules.fit(t))
-    assert best < max(gains.values()) - 1e-3
-    threshold = Fraction(best + (max(gains.values()) - best) / 16)
+    best, *freer = (
+        max(gain for t, gain in gains.items() if some.fit(t))
+        for some in (rules, replace(rules, places=()), replace(rules, pairs=None))
+    )
+    nearest = min([gain for gain in freer if gain > best], default=max(gains.values()))
+    assert best < nearest - 1e-3
+    threshold = Fraction(best + (nearest - best) / 16)
     constraints = rules.constraints(question.vocabulary)
     if survives:
         order = sorted((t for t in gains if rules.fit(t)), key=lambda t: -gains[t])
@@ -378,7 +382,7 @@ PAIRS = frozenset({(0, 1), (1, 2), (2, 3), (3, 0), (4, 4), (5, 1), (2, 5)})
 def refusal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     tmp_path = tmp_path_factory.mktemp(request.param)
     rules = Rules(PAIRS, None, ((-1, (1, 2, 3, 5)),))
-    question = saved(blocked(3, rules, request.param == "survives"), tmp_path)
+    question = saved(blocked(10, rules, request.param == "survives"), tmp_path)
     assert solve(replace(question, constraints=UNCONSTRAINED)).verdict == "override"
     answer, path = certify(question, "exists", tmp_path)
     assert answer.verdict == "no-override"
@@ -463,7 +467,8 @@ def test_an_automaton_that_accepts_less_is_proved_by_the_same_tree(refusal: tupl
 
 
 def test_a_witness_has_to_be_accepted(tmp_path: Path) -> None:
-    question = saved(replace(blocked(3, Rules(PAIRS)), constraints=UNCONSTRAINED), tmp_path)
+    question = random_question(np.random.default_rng(10), 2, 6, 3)
+    question = saved(near(question, lambda _: True, -0.02).question, tmp_path)
     answer, path = certify(question, "exists", tmp_path)
     assert answer.verdict == "override"
     assert answer.assignment is not None

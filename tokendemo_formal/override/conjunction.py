@@ -29,7 +29,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 
 from tokendemo_formal.override import paths as over_paths
-from tokendemo_formal.override.bound import Bound, evaluate, gather
+from tokendemo_formal.override.bound import Bound, Candidates, evaluate, gather
 from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.many_heads import CHECKED_BUDGET, Node, Search, within
 from tokendemo_formal.override.multipliers import Prices, descend, joint_heads
@@ -95,12 +95,18 @@ class Part(Search):
     ) -> None:
         super().__init__(assemble(enclosed), lambda _: False, nodes=None if active is None else [])
         self.of, self.paths = of, paths
+        self._gathered: Candidates | None = None
         self.active = self._open[0][2].active if active is None else active
 
     @property
     def guess(self) -> Floats:
         """Multipliers to begin with."""
         return self._open[0][2].c
+
+    def gathered(self, sets: list[Columns]) -> Candidates:
+        """Candidate sets with the denominators' range; what they have in common with the last ones is known."""
+        self._gathered = gather(self.problem, sets, self._gathered)
+        return self._gathered
 
     def bites(self, sets: list[Columns]) -> bool:
         """Whether a rule drops any candidate, or all: told by plain sums, for most never do."""
@@ -112,7 +118,7 @@ class Part(Search):
     def bounded(self, sets: list[Columns], c: Floats, passes: int) -> Bounded:
         """The bound over candidate sets, at the c given (no passes) or a better one."""
         node = self.node(sets, c)
-        candidates = gather(self.problem, sets)
+        candidates = self.gathered(sets)
         if self.paths is not None:
             most = CHECKED_BUDGET // candidates.count
             joint = joint_heads(self.problem, candidates, node.active, node.c, most)
@@ -137,20 +143,20 @@ class Part(Search):
         """What a bound says of the candidates; a better one, where not all assignments matter."""
         if self.paths is not None:
             return self._over_paths(sets, bound.c, bound.joint, improve=True)
-        completions = bound.completions(self.problem, gather(self.problem, sets), 0.0)
+        completions = bound.completions(self.problem, self.gathered(sets), 0.0)
         kept = [s[reached > 0] for s, reached in zip(sets, completions, strict=True)]
         return Bounded(sets, bound.total, bound.c, bound.joint, kept, bound.best)
 
     def _over_paths(self, sets: list[Columns], c: Floats, joint: tuple[int, ...], improve: bool) -> Bounded:
         """The bound over accepted assignments, at the c given or a better one."""
         assert self.paths is not None
-        walk, candidates = self.paths.over(sets), gather(self.problem, sets)
+        walk, candidates = self.paths.over(sets), self.gathered(sets)
         if not walk.open:
             return Bounded(sets, -math.inf, c, (), sets, ())
         joint = joint[: max(0, int(math.log2(CHECKED_BUDGET / (walk.edges + candidates.count))))]
         bound: PathBound
         if improve:
-            bound = over_paths.descend(self.problem, candidates, walk, c, joint, 0.0)
+            bound = over_paths.descend(self.problem, candidates, self.paths, c, joint, 0.0)
         else:
             bound = over_paths.evaluate(self.problem, candidates, walk, c, joint)
         self.active = [np.union1d(x, [t])[-_MOST_ACTIVE:] for x, t in zip(self.active, bound.best, strict=True)]
@@ -169,7 +175,7 @@ class Part(Search):
     def parted(self, sets: list[Columns], c: Floats) -> tuple[int, Columns, Columns]:
         """A slot, and its candidates in two parts."""
         node = self.node(sets, c)
-        node.candidates = gather(self.problem, sets)
+        node.candidates = self.gathered(sets)
         bound = evaluate(self.problem, node.candidates, node.c)
         if self.paths is not None:
             over = over_paths.evaluate(self.problem, node.candidates, self.paths.over(sets), node.c)

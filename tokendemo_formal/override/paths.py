@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,12 @@ from tokendemo_formal.override.tables import Floats, Problem
 
 Bools = NDArray[np.bool_]
 
-_STEPS = 12
+_ROUNDS = 2
+_STEPS = 15
 _PATIENCE = 2
 _SHRINK = 0.6
+_FOREMOST = 12
+"""Candidates of a class that steps look at."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,17 @@ class Paths:
         """The paths over candidate sets; those asked for last are remembered."""
         if self._last is not None and all(a is b for a, b in zip(self._last.candidates, sets, strict=True)):
             return self._last
-        present = []
-        for columns in sets:
-            mask = np.zeros(self.classes + 1, dtype=bool)
-            mask[self.kinds[columns]] = True
-            present.append(mask)
-        edges = [layer.only(mask[layer.kind]) for layer, mask in zip(self._layers, present, strict=True)]
-        self._last = Walk(self, sets, self._connected(edges))
+        self._last = Walk(self, sets)
         return self._last
+
+    def edges(self, sets: Sequence[Columns]) -> list[_Edges]:
+        """For each slot the edges that are on an accepted path over candidate sets."""
+        found = []
+        for columns, layer in zip(sets, self._layers, strict=True):
+            present = np.zeros(self.classes + 1, dtype=bool)
+            present[self.kinds[columns]] = True
+            found.append(layer.only(present[layer.kind]))
+        return self._connected(found)
 
     def accept(self, assignment: Sequence[int]) -> bool:
         """Whether an assignment is an accepted sequence."""
@@ -128,7 +134,6 @@ class Walk:
     Args:
         paths: all of them.
         sets: the candidates of each slot.
-        layers: the edges that are on an accepted path over them.
 
     Attributes:
         open: whether there is one.
@@ -136,7 +141,8 @@ class Walk:
         candidates: the candidate sets.
     """
 
-    def __init__(self, paths: Paths, sets: Sequence[Columns], layers: list[_Edges]) -> None:
+    def __init__(self, paths: Paths, sets: Sequence[Columns]) -> None:
+        layers = paths.edges(sets)
         self.open = all(len(edges.source) > 0 for edges in layers)
         self.edges = sum(len(edges.source) for edges in layers)
         self.candidates = sets
@@ -172,6 +178,12 @@ class Walk:
             found.append(int(columns[place]))
         return tuple(reversed(found))
 
+    def foremost(self, values: Sequence[Floats]) -> list[Columns]:
+        """For each slot the candidates with the largest values, (n_i,), of each class."""
+        return [
+            columns[slot.foremost(row)] for columns, slot, row in zip(self.candidates, self._slots, values, strict=True)
+        ]
+
     def heaviest(self, values: Sequence[Floats]) -> Assignment:
         """The accepted assignment with the largest sum of one value, (n_i,), for each slot."""
         rows = [row[None] for row in values]
@@ -205,6 +217,15 @@ class _Slot:
     def tops(self, values: Floats) -> Floats:
         """(W, classes) the largest value of each class."""
         return np.maximum.reduceat(values[:, self._chosen], self._starts, axis=1)
+
+    def foremost(self, values: Floats) -> Columns:
+        """The places of the candidates with the largest values of each class, increasing."""
+        classes = np.split(self._chosen, self._starts[1:])
+        largest = [
+            places if len(places) <= _FOREMOST else places[np.argpartition(-values[places], _FOREMOST)[:_FOREMOST]]
+            for places in classes
+        ]
+        return np.sort(np.concatenate(largest))
 
     def _most(self, group: int, sums: Floats, size: int) -> Floats:
         """(W, size) the largest of the edges' sums for each source (0), class (1) or target (2)."""
@@ -262,6 +283,11 @@ class PathBound:
     _rest: Floats
     _slack: Floats
 
+    @property
+    def foremost(self) -> tuple[Columns, ...]:
+        """For each slot a few candidates of each class: those with the largest terms."""
+        return tuple(self._walk.foremost([values.max(axis=0) for values in self._values]))
+
     def completions(self) -> list[Floats]:
         """For each slot, (n_i,): at least f of every accepted assignment with that token there."""
         if self.total == math.inf:
@@ -301,34 +327,49 @@ def evaluate(problem: Problem, candidates: Candidates, walk: Walk, c: Floats, jo
 def descend(
     problem: Problem,
     candidates: Candidates,
-    walk: Walk,
+    paths: Paths,
     c: Floats,
     joint: tuple[int, ...],
     goal: float,
 ) -> PathBound:
-    """The best bound of a few Polyak steps from c; as in :mod:`tokendemo_formal.override.multipliers`, over paths.
+    """A better bound, from c on; as in :mod:`tokendemo_formal.override.multipliers`, but over paths.
+
+    Polyak steps look at a few candidates of each class alone, those with the largest terms; then the bound is over all.
 
     Args:
-        problem, candidates, walk, joint: as for :func:`evaluate`.
+        problem, candidates, joint: as for :func:`evaluate`.
+        paths: there has to be one over these candidates.
         c: (H,) to start from.
         goal: a bound at or below it is good enough; what the steps aim at.
     """
-    best: PathBound | None = None
-    factor, stale = 1.0, 0
+    walk = paths.over(candidates.sets)
+    best = bound = evaluate(problem, candidates, walk, c, joint)
+    for _ in range(_ROUNDS):
+        if not goal < best.total < math.inf:
+            break
+        few = replace(candidates, sets=bound.foremost)
+        c = _stepped(problem, few, Walk(paths, few.sets), best.c, joint, goal)
+        bound = evaluate(problem, candidates, walk, c, joint)
+        best = bound if bound.total < best.total else best
+    return best
+
+
+def _stepped(
+    problem: Problem, candidates: Candidates, walk: Walk, c: Floats, joint: tuple[int, ...], goal: float
+) -> Floats:
+    """The best of a few c, over some of a node's candidates."""
+    best, best_c, factor, stale = math.inf, c, 1.0, 0
     for _ in range(_STEPS):
         bound = evaluate(problem, candidates, walk, c, joint)
-        if best is None or bound.total < best.total:
-            best, stale = bound, 0
+        if bound.total < best:
+            best, best_c, stale = bound.total, c, 0
         else:
             stale += 1
             factor *= _SHRINK if stale > _PATIENCE else 1.0
-        if not goal < bound.total < math.inf:
-            break
         b = np.stack([problem.template.b[:, 0], *(s.b[:, t] for s, t in zip(problem.slots, bound.best, strict=True))])
         slope = 1 - (bound.factors * b).sum(axis=0)
         square = float(slope @ slope)
-        if not square > 1e-30:
+        if not goal < bound.total < math.inf or not square > 1e-30:
             break
         c = np.clip(c - factor * (bound.total - goal) / square * slope, -problem.limit, problem.limit)
-    assert best is not None
-    return best
+    return best_c
