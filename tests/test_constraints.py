@@ -383,6 +383,23 @@ def test_what_z3_does_not_know_closes_nothing(monkeypatch: pytest.MonkeyPatch) -
     unknown = solve(question, constraint=square)
     assert unknown.verdict == "gave-up"
     assert any("Z3 can't tell whether the constraint holds of the token ids" in note for note in unknown.notes)
+    with pytest.raises(InputError, match="constraints: no assignment that satisfies them was found, nor ruled out"):
+        solve(question, "maximum", constraint=square)
+
+
+def test_giving_up_is_no_answer() -> None:
+    """Bounds printed then hold all the same, for what the constraints allow."""
+    gave_up = 0
+    for seed in range(20):
+        question = replace(constrained(seed), constraints=counted(5))
+        gains = allowed_gains(question, 3)
+        threshold = question.readout.threshold + Fraction(max(gains.values()) - 0.3)
+        question = replace(question, readout=replace(question.readout, threshold=threshold))
+        answer = solve(question, "maximum", node_limit=1)
+        assert answer.upper is not None
+        assert float(answer.upper) >= 0.3 - 1e-9
+        gave_up += answer.verdict == "gave-up"
+    assert gave_up >= 2
 
 
 def test_what_is_refused() -> None:
