@@ -7,6 +7,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from operator import mul, ne
@@ -21,16 +22,19 @@ from hypothesis import strategies as st
 
 from tests.certificate_writer import Line, seal
 from tests.questions import random_question
-from tests.test_certify import certify
+from tests.test_certify import EXAMPLES, certify
 from tests.test_checker import SCHEMA, fits
 from tests.test_compound import Gains, contest, least_gains, saved, several
 from tokendemo_formal.certificates.checker import Verdict, check
-from tokendemo_formal.errors import ScenarioError
+from tokendemo_formal.cli import main
+from tokendemo_formal.errors import InputError, ScenarioError
+from tokendemo_formal.models import load_model
 from tokendemo_formal.override.answer import Answer
-from tokendemo_formal.override.constraints import UNCONSTRAINED, Constraints, Count
+from tokendemo_formal.override.constraints import LARGEST_NUMBER, UNCONSTRAINED, Constraints, Count
 from tokendemo_formal.override.question import Ask, Question
-from tokendemo_formal.override.side import SideConstraint
+from tokendemo_formal.override.side import Side, SideConstraint
 from tokendemo_formal.override.solve import solve
+from tokendemo_formal.scenario import read_scenario
 
 
 def keeps(constraints: Constraints, tokens: Sequence[int]) -> bool:
@@ -357,3 +361,149 @@ def test_a_constraint_in_python_against_every_assignment(seed: int, ask: Ask, ki
     assert first is None or answer.slots == first
     vacuous = [m for m in answer.ruled_out if best[m] is None]
     assert any("satisfies the constraints" in note for note in answer.notes) == bool(vacuous)
+
+
+def test_what_z3_does_not_know_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = replace(constrained(4), constraints=UNCONSTRAINED)
+    root = z3.Int("root")
+
+    def square(slots: Sequence[z3.ArithRef]) -> z3.BoolRef:
+        return z3.And(root >= 0, root * root == z3.Sum([z3.IntVal(0), *slots]))
+
+    gains = least_gains(question, 3)
+    best = max(gain for t, gain in gains.items() if sum(t) in (0, 1, 4, 9))
+    threshold = question.readout.threshold + Fraction(best - 1e-4)
+    question = replace(question, readout=replace(question.readout, threshold=threshold))
+    found = solve(question, constraint=square)
+    assert found.verdict == "override"
+    assert found.assignment is not None
+    assert sum(found.assignment) in (0, 1, 4, 9)
+    monkeypatch.setattr(Side, "_asked", lambda self, solver, *assumptions: z3.unknown)
+    assert max(gains.values()) > best, "the bounds alone decide nothing"
+    unknown = solve(question, constraint=square)
+    assert unknown.verdict == "gave-up"
+    assert any("Z3 can't tell whether the constraint holds of the token ids" in note for note in unknown.notes)
+    with pytest.raises(InputError, match="constraints: no assignment that satisfies them was found, nor ruled out"):
+        solve(question, "maximum", constraint=square)
+
+
+def test_giving_up_is_no_answer() -> None:
+    """Bounds printed then hold all the same, for what the constraints allow."""
+    gave_up = 0
+    for seed in range(20):
+        question = replace(constrained(seed), constraints=counted(5))
+        gains = allowed_gains(question, 3)
+        threshold = question.readout.threshold + Fraction(max(gains.values()) - 0.3)
+        question = replace(question, readout=replace(question.readout, threshold=threshold))
+        answer = solve(question, "maximum", node_limit=1)
+        assert answer.upper is not None
+        assert float(answer.upper) >= 0.3 - 1e-9
+        gave_up += answer.verdict == "gave-up"
+    assert gave_up >= 2
+
+
+def test_what_is_refused() -> None:
+    question = replace(constrained(3), constraints=counted(5))
+    for engine in ("z3", "brute-force"):
+        with pytest.raises(InputError, match=f"engine {engine}: answers questions of .* without constraints"):
+            solve(question, engine=engine)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as executor, pytest.raises(InputError, match=r"executor: a question of .* constraints"):
+        solve(question, executor=executor)
+    with pytest.raises(InputError, match="certificates can't say what a constraint in Python allows"):
+        solve(question, constraint=lambda slots: z3.BoolVal(True), certify=True)
+    with pytest.raises(InputError, match="constraint: returned int for 3 slots; expected a formula of Z3"):
+        solve(question, constraint=lambda slots: 3)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ScenarioError, match="constraints: token id 99 is outside the vocabulary of 6 tokens"):
+        replace(question, constraints=Constraints((Count(((99, 1),), 0, 1),)))
+    with pytest.raises(ScenarioError, match="constraints: token id 3 has two weights"):
+        Count(((3, 1), (3, 2)), 0, 1)
+    for number in (-1, 1.5, True, LARGEST_NUMBER + 1):
+        with pytest.raises(ScenarioError, match=r"constraints: found .*; expected a whole number, 0 to 1,000,000"):
+            Count(((3, 1),), number, 1)  # type: ignore[arg-type]
+
+
+# The guard ------------------------------------------------------------------------------------------------------------
+
+
+WORDS = ("tree", "planet", "honey", "despite", "lake", "doctor")
+
+
+def guard(slots: int, constraints: Constraints) -> Question:
+    """The example's question over a few words."""
+    question = read_scenario(EXAMPLES / "guard_distinct.toml").question()
+    model = load_model("bundled:guard")
+    assert model.tokenizer is not None
+    vocabulary = tuple(sorted(model.tokenizer.id(word) for word in WORDS))
+    return replace(question, slots=slots, vocabulary=vocabulary, constraints=constraints)
+
+
+@pytest.mark.parametrize("name", ["distinct", "few trees", "costs"])
+def test_the_guard_over_a_few_words_against_every_assignment(name: str) -> None:
+    """The best of all assignments is forbidden; the best that is allowed is found, and refused just above."""
+    ids = guard(5, UNCONSTRAINED).vocabulary
+    planet, tree = ids[-2:]
+    constraints = {
+        "distinct": Constraints(distinct=True),
+        "few trees": Constraints((Count(((tree, 1),), 0, 0), Count(((planet, 1),), 0, 1))),
+        "costs": Constraints((Count(tuple((t, 3 + k) for k, t in enumerate(ids)), 1, 27),)),
+    }[name]
+    question = guard(5, constraints)
+    gains = least_gains(replace(question, constraints=UNCONSTRAINED), 5)
+    allowed = {t: gain for t, gain in gains.items() if keeps(constraints, t)}
+    best = max(allowed, key=lambda t: allowed[t])
+    assert not keeps(constraints, max(gains, key=lambda t: gains[t]))
+    answer = solve(question, "maximum")
+    assert answer.assignment == best
+    for shift, verdict in ((1e-9, "no-override"), (-1e-9, "override")):
+        threshold = question.readout.threshold + Fraction(allowed[best] + shift)
+        asked = replace(question, readout=replace(question.readout, threshold=threshold))
+        assert solve(asked).verdict == verdict
+
+
+def test_the_example_is_decided_at_the_root() -> None:
+    """That no 6 words without repeats override, of 350, is one bound at good prices."""
+    question = read_scenario(EXAMPLES / "guard_distinct.toml").question()
+    refused = solve(question.with_slots(6))
+    assert (refused.verdict, refused.nodes) == ("no-override", 1)
+
+
+def test_more_slots_than_tokens() -> None:
+    question = guard(7, Constraints(distinct=True))
+    answer = solve(question)
+    assert answer.verdict == "no-override"
+    assert answer.notes == (
+        "No assignment of 7 tokens satisfies the constraints: that refusal says nothing about the layer.",
+    )
+    with pytest.raises(ScenarioError, match="constraints: no assignment of 7 tokens satisfies them, so none is the"):
+        solve(question, "maximum")
+
+
+def test_a_scenario_with_constraints_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (
+        (EXAMPLES / "guard_distinct.toml")
+        .read_text()
+        .replace(
+            "distinct = true",
+            'at_most = [{ tokens = ["tree", "planet"], count = 1 }]\nbudget = 9\ncosts = { honey = 3 }',
+        )
+    )
+    path, proof = tmp_path / "q.toml", tmp_path / "q.jsonl"
+    path.write_text(text)
+    assert main(["solve", str(path), "--certificate", str(proof)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("The shortest override that keeps the constraints has ")
+    assert "constraints at most 1 of planet tree; costs of at most 9 in all (honey 3, any other 1)" in printed
+    assert main(["check", str(proof)]) == 0
+    assert "(373: 3, any other: 1) add up to at most 9" in capsys.readouterr().out
+    assert main(["solve", str(path), "--ask", "exists", "--slots", "2", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["constraints"] == ["at most 1 of planet tree", "costs of at most 9 in all (honey 3, any other 1)"]
+    assert main(["solve", str(path), "--ask", "maximum", "--slots", "2"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Of the 122,500 assignments of 2 tokens, those that keep the constraints have a largest margin" in printed
+    assert "for every assignment of 2 tokens that keeps the constraints: proved" in printed
+    assert main(["solve", str(path), "--ask", "exists", "--slots", "2"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.startswith(
+        "No override: of the 122,500 assignments of 2 tokens, none that keeps the constraints makes"
+    )

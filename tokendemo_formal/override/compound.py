@@ -262,7 +262,10 @@ class CompoundRun(Run):
     def allowed(self, slots: int) -> Assignment | None:
         outcome = self._allowed(slots)
         if outcome.kind == "gave-up":
-            raise InputError("constraints: a limit was reached before an assignment that satisfies them was found")
+            raise InputError(
+                f"constraints: no assignment that satisfies them was found, nor ruled out, at {slots} slots; give more "
+                "time or nodes, or simpler constraints"
+            )
         return outcome.assignment
 
     def _allowed(self, slots: int) -> Outcome:

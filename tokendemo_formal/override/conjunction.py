@@ -372,6 +372,24 @@ class Conjunction:
                 break
             node.trace.append(Filter(bounded.c, bounded.joint, biting.of))
             node.sets = bounded.kept
+        return len(self.rules) < 2 or not self._crowded(node)
+
+    def _crowded(self, node: _Node) -> bool:
+        """Close the node by the plain sum of the rules that matter there, where that leaves no room: fewer tokens than
+        slots, say."""
+        weights, limits = self._counts
+        held = np.unique(np.concatenate(node.sets))
+        sizes = weights[:, held].max(axis=1)
+        matter = np.flatnonzero(sizes > 0)
+        load = (weights[matter] / sizes[matter, None]).sum(axis=0)
+        if not len(matter) or (limits[matter] / sizes[matter]).sum() > sum(float(load[s].min()) for s in node.sets):
+            return False
+        rules = [*self.rules]
+        of = tuple((rules[k], float(1 / sizes[k])) for k in matter)
+        bounded = self._sum(of, self._any).bounded(node.sets, np.zeros(1), 0)
+        if bounded.total > 0:
+            return False
+        node.trace.append(Leaf(bounded.c, bounded.joint, of))
         return True
 
     def _pruned(self, node: _Node) -> tuple[Part, Bounded] | None:

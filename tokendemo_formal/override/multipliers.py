@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tokendemo_formal.override.bound import MOST_JOINT, Candidates, choices
 from tokendemo_formal.override.proof import Columns
@@ -78,6 +79,7 @@ def descend(
     over_out, under_out = over[outside], under[outside]
     slots = np.arange(len(active))
     best, best_c, factor, stale = math.inf, c, 1.0, 0
+    shrink = _SHRINK ** (_STEPS / steps)
     used, limits, at = _priced(prices, active)
     best_at = at
     for step in range(steps):
@@ -100,10 +102,12 @@ def descend(
             best, best_c, best_at = total, c, at
         else:
             stale += 1
-            factor *= _SHRINK if stale > _PATIENCE else 1.0
+            factor *= shrink if stale > _PATIENCE else 1.0
         if total <= goal or not math.isfinite(total):
             break
-        chosen = places[w]
+        chosen, short = places[w], 0.0
+        if len(at):
+            chosen, short = _spread(sums[w], chosen, used, limits, factor * (total - goal) / 2)
         gaps = z[:, slots, chosen]
         factors = np.where(gaps > 0, over[:, None], under[:, None])
         own_factors = np.where(own > 0, over, under)
@@ -119,7 +123,7 @@ def descend(
         if step == 0 and len(weights) > _CHOICES:
             weights = weights[np.argpartition(-totals, _CHOICES)[:_CHOICES]]
         aim = max(goal, min(incumbent, total))
-        length = factor * (total - aim) / square
+        length = factor * max(total - short - aim, 0.0) / square
         c = np.clip(c - length * slope, -problem.limit, problem.limit)
         if len(at):
             at = np.maximum(at - length * left, 0.0)
@@ -135,6 +139,31 @@ def _priced(prices: Prices | None, active: list[Columns]) -> tuple[Floats, Float
     sizes, widest = _sizes(prices), max(map(len, active))
     used = np.stack([prices.weights[:, np.resize(tokens, widest)] for tokens in active], axis=1)
     return used / sizes[:, None, None], prices.limits / sizes, prices.at * sizes
+
+
+def _spread(
+    sums: Floats, best: NDArray[np.int64], used: Floats, limits: Floats, slack: float
+) -> tuple[NDArray[np.int64], float]:
+    """Tokens close to the best of each slot, that together break rules less than these do, and what they fall short.
+
+    At good prices many tokens tie. Steps that follow one of them at a time go back and forth between them.
+
+    Args:
+        sums: (m, n) terms of active tokens, less their prices.
+        best: (m,) places of the largest.
+        used: (k, m, n) what tokens weigh.
+        limits: (k,) of the rules.
+        slack: what all slots together may fall short.
+    """
+    chosen, spent = best.copy(), np.zeros(len(limits))
+    for i, row in enumerate(sums):
+        near = np.flatnonzero(row >= row[best[i]] - slack / len(best))
+        if len(near) > 1:
+            over = np.maximum(spent[:, None] + used[:, i, near] - limits[:, None], 0).sum(axis=0)
+            chosen[i] = near[np.lexsort((-row[near], over))[0]]
+        spent += used[:, i, chosen[i]]
+    slots = np.arange(len(best))
+    return chosen, float((sums[slots, best] - sums[slots, chosen]).sum())
 
 
 def _sizes(prices: Prices) -> Floats:

@@ -56,7 +56,7 @@ class Side:
     ) -> None:
         self._ids, self._limits = np.array(vocabulary, dtype=np.int64), limits
         self._columns = {token: column for column, token in enumerate(vocabulary)}
-        self._variables = [z3.Int(f"slot{i}") for i in range(slots)]
+        self._variables = [z3.FreshInt("slot") for _ in range(slots)]
         formula = constraint(tuple(self._variables))
         if not isinstance(formula, (bool, z3.BoolRef)):
             raise InputError(
@@ -78,7 +78,8 @@ class Side:
             else:  # variables of the user's own are left
                 alone = z3.Solver()
                 alone.add(left)
-                self._known[tokens] = {z3.sat: True, z3.unsat: False}.get(self._asked(alone))
+                verdict = self._asked(alone)
+                self._known[tokens] = None if verdict == z3.unknown else verdict == z3.sat
         return self._known[tokens]
 
     def narrowed(self, sets: Sequence[Columns]) -> list[Columns] | None:
@@ -127,8 +128,8 @@ class Side:
         domains = [_ranges(self._ids[columns]) for columns in sets]
         if sum(map(len, domains)) > _MOST_RANGES:
             return None
-        marks = {f"keep{i}": i for i in range(len(assignment))}
-        kept = {z3.Bool(mark): i for mark, i in marks.items()}
+        kept = {z3.FreshBool("keep"): i for i in range(len(assignment))}
+        places = {str(mark): i for mark, i in kept.items()}
         self._solver.push()
         try:
             for (mark, i), ranges in zip(kept.items(), domains, strict=True):
@@ -138,7 +139,7 @@ class Side:
                 verdict = self._asked(self._solver, *kept)
                 if verdict == z3.sat:
                     return self._model()
-                core = [] if verdict != z3.unsat else [marks[str(mark)] for mark in self._solver.unsat_core()]
+                core = [] if verdict != z3.unsat else [places[str(mark)] for mark in self._solver.unsat_core()]
                 if not core:
                     return None
                 kept = {mark: i for mark, i in kept.items() if i != max(core)}
