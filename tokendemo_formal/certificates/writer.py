@@ -80,7 +80,7 @@ def lines(
     header: dict[str, Any] = {
         "format": "tokendemo-certificate",
         "version": 1,
-        "words": _words(claim, answer),
+        "words": _words(claim, answer) + (_KEEPING if question.constraints else ""),
         "claim": claim,
         "lengths": [*dict.fromkeys(section.slots for section in sections)],
         "files": dict(sorted(files.items())),
@@ -129,6 +129,9 @@ def _last_decision(answer: Answer) -> tuple[Section, ...]:
     """The sections of the last decision: one for each reader token and each choice of rows that win."""
     bound = answer.proof[-1].bound
     return tuple(section for section in answer.proof if section.bound == bound)
+
+
+_KEEPING = " Assignments are those that keep the question's constraints."
 
 
 def _words(claim: str, answer: Answer) -> str:

@@ -44,6 +44,9 @@ LARGEST_CHOICE = 64
 _FIRST_RIVALS = 2
 """Rows against that a search begins with, in each template."""
 
+_ALLOWED_SECONDS = 1.0
+"""For finding out whether the constraints allow anything, whatever the time limit."""
+
 _SURVIVAL_NODES = 10_000
 """Nodes after which a search for any assignment that survives the tokenizer gives up."""
 
@@ -287,8 +290,9 @@ class CompoundRun(Run):
 
         side = self._side(slots, lambda assignment: assignment, None)
         first: list[Condition] = [lead, *constraints.rules]
-        limits = self.limits
-        if constraints.survives:  # there is no bound on how many may fail to
+        # Often quick, so not refused where the time is up; but there is no bound on how many may fail to survive.
+        limits = replace(self.limits, deadline=max(self.limits.deadline, time.monotonic() + _ALLOWED_SECONDS))
+        if constraints.survives:
             limits = replace(limits, nodes=min(limits.nodes, _SURVIVAL_NODES))
         return Conjunction(numbers, first, judge, None, self._broken, side, *self._asked(slots, None)).run(limits)
 
