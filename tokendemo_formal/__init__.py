@@ -15,6 +15,7 @@ name                                           what it is
 ``Scenario``
 ``Question``, ``Readout``, ``Prompt``          the question with every token resolved; for layers in memory, start here
 ``Constraints``, ``Count``                     what an adversary's tokens have to satisfy besides
+``Share``                                      in place of a readout: a share of attention that is to be kept
 ``solve``, ``Answer``, ``Bounds``,             the answer and what it proves, and how far a long search is
 ``Progress``
 ``votes``, ``Votes``                           what each token of a prompt adds through each head
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from tokendemo_formal.override.answer import Answer, Bounds
     from tokendemo_formal.override.constraints import Constraints, Count
     from tokendemo_formal.override.float32 import float32_distance
-    from tokendemo_formal.override.question import Prompt, Question, Readout
+    from tokendemo_formal.override.question import Prompt, Question, Readout, Share
     from tokendemo_formal.override.solve import Progress, solve
     from tokendemo_formal.override.votes import Votes, votes
     from tokendemo_formal.scenario import Scenario, parse_scenario, read_scenario
@@ -51,7 +52,7 @@ _HOMES = {
     "override.answer": ("Answer", "Bounds"),
     "override.constraints": ("Constraints", "Count"),
     "override.float32": ("float32_distance",),
-    "override.question": ("Prompt", "Question", "Readout"),
+    "override.question": ("Prompt", "Question", "Readout", "Share"),
     "override.solve": ("Progress", "solve"),
     "override.votes": ("Votes", "votes"),
     "scenario": ("Scenario", "parse_scenario", "read_scenario"),
@@ -73,6 +74,7 @@ __all__ = [
     "Readout",
     "Scenario",
     "ScenarioError",
+    "Share",
     "TokenDemoError",
     "UnsupportedError",
     "Votes",

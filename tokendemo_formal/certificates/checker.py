@@ -34,7 +34,7 @@ from flint import arb, ctx, fmpq
 
 from tokendemo_formal.certificates.claim import Count, Header, Prompt, Question
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
-from tokendemo_formal.certificates.section import Lead, Of, Section, lead
+from tokendemo_formal.certificates.section import Lead, Of, Section, lead, shortfall
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
 
 Kind: TypeAlias = Literal["valid", "invalid", "malformed", "unsupported", "undecided"]
@@ -162,11 +162,9 @@ class Tables:
         self.direct, self.fixed_b, self.fixed_a = arb(0), list[Ball](), list[Ball]()
         self._groups: list[tuple[list[int], list[tuple[Ball, Reader]]]] = []
         for index in dict.fromkeys(index for index, _ in of.leads):
-            parts = [(arb(weight), readers[k]) for k, weight in of.leads.items() if k[0] == index]
-            fixed = {
-                j: held[0] for j, held in section.held(index).items() if section.prompts[index].tokens[j] is not None
-            }
-            sums = [(weight, reader.fixed(fixed)) for weight, reader in parts]
+            own = {k: weight for k, weight in of.leads.items() if k[0] == index}
+            parts = [(arb(weight), readers[k]) for k, weight in own.items()]
+            sums = [(arb(weight), section.reading(*k).fixed(readers[k])) for k, weight in own.items()]
             self.fixed_b += sums[0][1][0]
             self.fixed_a += _weighted([(weight, a) for weight, (_, a) in sums])
             self._groups.append((section.prompts[index].slots, parts))
@@ -347,7 +345,8 @@ class Check:
         above = header.claim != "optimum"
         for bits in self.precisions:
             with ctx.workprec(bits):
-                value = least([self._gain(prompt, header.witness, bits) for prompt in prompts])
+                rows = question.toward, question.against
+                value = least([self._gain(k, prompt, header.witness, *rows, bits) for k, prompt in enumerate(prompts)])
                 low, high = value - arb(header.low), arb(header.high) - value
                 if low >= 0 and high >= 0 and (value > 0 or not above):
                     return
@@ -356,22 +355,27 @@ class Check:
                     raise RefusedError("invalid", f"witness: its gain is {value.str(10)}, claimed was {expected}")
         raise RefusedError("undecided", f"witness: its gain is {value.str(10)} at {bits} bits, which does not decide")
 
-    def _stream(self, prompt: Prompt, tokens: Sequence[int], bits: int) -> Row:
-        """z of a prompt with these tokens in its slots."""
-        rest = iter(tokens)
+    def _gain(
+        self,
+        index: int,
+        prompt: Prompt,
+        tokens: Sequence[int],
+        toward: Sequence[int],
+        against: Sequence[int],
+        bits: int,
+    ) -> Ball:
+        """In a template's prompt with these tokens in its slots: of the best row of toward, its lead over the best of
+        against; or what a share lacks."""
+        question, evaluation, rest = self.question, self._evaluations[bits], iter(tokens)
         filled = [next(rest) if token is None else token for token in prompt.tokens]
-        self._spend(len(filled) * self.question.layer.width**2)
-        return self._evaluations[bits].stream(filled, prompt.reader)
-
-    def _gain(self, prompt: Prompt, tokens: Sequence[int], bits: int) -> Ball:
-        """Of the best row of toward, its lead over the best of against."""
-        question, z = self.question, self._stream(prompt, tokens, bits)
-        self._spend(len(question.toward) * len(question.against) * len(z))
-        leads = [
-            least([lead(question, question.readout(row, other), z) for other in question.against])
-            for row in question.toward
-        ]
-        return largest(leads)
+        self._spend(len(filled) * question.layer.width**2)
+        if question.share is not None:
+            return shortfall(question, evaluation.shares(filled, prompt.reader, question.system(len(filled), index)))
+        z = evaluation.stream(filled, prompt.reader)
+        self._spend(len(toward) * len(against) * len(z))
+        return largest(
+            [least([lead(question, question.readout(row, other), z) for other in against]) for row in toward]
+        )
 
     def _spend(self, work: int) -> None:
         self.work += work
@@ -417,7 +421,8 @@ class Check:
             self._spend(len(self.question.vocabulary) * layer.width * (columns // 16 + 1))
             self._spend(len(tokens) * layer.width * (columns + layer.width // 8))
             places = self._places(index, position)
-            readers[bits] = Reader(self._evaluations[bits], token, position, reading.direction(), places)
+            heads = self.question.heads
+            readers[bits] = Reader(self._evaluations[bits], token, position, reading.direction(), places, heads)
         return readers[bits]
 
     def _places(self, index: int, position: int) -> list[int]:
@@ -457,7 +462,7 @@ class Check:
         """What is bounded, c and the joint heads."""
         of = Of.of(line, self.question, {"node", "c"}, ["joint"])
         entries, joint = line["c"], integers(line.get("joint", []), "joint")
-        heads = self.question.layer.heads * len({index for index, _ in of.leads}) + bool(of.rules)
+        heads = len(self.question.heads) * len({index for index, _ in of.leads}) + bool(of.rules)
         if not isinstance(entries, list) or len(entries) != heads:
             malformed(f"c: expected a list of {heads} numbers")
         if len(joint) > MOST_JOINT or len(set(joint)) < len(joint) or any(h >= heads for h in joint):
@@ -508,11 +513,10 @@ class Check:
                 raise RefusedError("invalid", f"exact: the assignment that is left keeps the rule [{kind!r}, {which}]")
             return
         ((index, against),) = of.leads
-        readout = self.question.readout(section.toward[index], against)
         for bits in self.precisions:
             with ctx.workprec(bits):
-                z = self._stream(section.prompts[index], [tokens[0] for tokens in sets], bits)
-                above = lead(self.question, readout, z) - arb(section.bound)
+                tokens, rows = [tokens[0] for tokens in sets], ([section.toward[index]], [against])
+                above = self._gain(index, section.prompts[index], tokens, *rows, bits) - arb(section.bound)
                 if above <= 0:
                     return
                 self._not_above("exact: the gain less the section's bound", [above])

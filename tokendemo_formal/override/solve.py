@@ -23,8 +23,15 @@ from tokendemo_formal.override.exact import PRECISIONS, ExactGain
 from tokendemo_formal.override.many_heads import Search
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
 from tokendemo_formal.override.proof import Exact, Section
-from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
-from tokendemo_formal.override.reading import LinearReading, final_norm, norm_offset, plain_reading, tangent_reading
+from tokendemo_formal.override.question import Ask, Engine, Prompt, Question, Share
+from tokendemo_formal.override.reading import (
+    LinearReading,
+    attention_alone,
+    final_norm,
+    norm_offset,
+    plain_reading,
+    tangent_reading,
+)
 from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, TableBuilder, assemble
 
 if TYPE_CHECKING:
@@ -111,6 +118,9 @@ def solve(
         raise InputError(f"certificates come from engine search; found engine {engine}")
     if certify and constraint is not None:
         raise InputError("certificates can't say what a constraint in Python allows; use the question's constraints")
+    asked = question
+    if isinstance(question.readout, Share):
+        question = attention_alone(question)
     several = question.several or constraint is not None
     if several and executor is not None:
         raise InputError(
@@ -130,12 +140,25 @@ def solve(
         answer = run.maximum(tolerance)
     return replace(
         answer,
+        shares=_shares(asked, answer),
         seconds=run.clock.seconds,
         nodes=run.nodes,
         rigour=_RIGOUR[engine] + (_TRUSTS_Z3 if constraint is not None else ""),
         notes=tuple(run.notes),
         proof=tuple(run.sections),
     )
+
+
+def _shares(question: Question, answer: Answer) -> tuple[tuple[Bounds, ...], ...]:
+    """Each head's share of attention in each of the witness's prompts, for a question of a share."""
+    if not isinstance(question.readout, Share) or answer.prompt is None:
+        return ()
+    found = []
+    for k, tokens in enumerate(answer.prompts or (answer.prompt,)):
+        one = question.with_template(k)
+        shares = ExactGain(one).shares(tokens, one.prompt(answer.slots).reader)
+        found.append(tuple(Bounds(*ends) for ends in shares))
+    return tuple(found)
 
 
 _RIGOUR = {
