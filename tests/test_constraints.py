@@ -21,6 +21,7 @@ import z3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import test_share
 from tests.certificate_writer import Line, seal
 from tests.questions import random_question
 from tests.test_certify import EXAMPLES, certify
@@ -29,11 +30,11 @@ from tests.test_compound import Gains, contest, least_gains, saved, several
 from tokendemo_formal.certificates.checker import Verdict, check
 from tokendemo_formal.cli import main
 from tokendemo_formal.errors import InputError, ScenarioError
-from tokendemo_formal.models import load_model
+from tokendemo_formal.models import load_model, save
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.conjunction import Part
 from tokendemo_formal.override.constraints import LARGEST_NUMBER, UNCONSTRAINED, Constraints, Count, Rule
-from tokendemo_formal.override.question import Ask, Question
+from tokendemo_formal.override.question import Ask, Question, Share
 from tokendemo_formal.override.side import Side, SideConstraint
 from tokendemo_formal.override.solve import solve
 from tokendemo_formal.scenario import read_scenario
@@ -139,6 +140,27 @@ def test_constraints_go_with_all_else_and_the_checker_agrees(kind: str, tmp_path
                 assert ("Constraints on the tokens" in verdict.claim) == bool(question.constraints)
                 tally[answer.verdict] += 1
     assert min(tally[verdict] for verdict in ("override", "no-override", "optimum")) >= 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_shares_under_constraints(several: bool, tmp_path: Path) -> None:
+    tally: Counter[str] = Counter()
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        question = test_share.share_question(rng, 5, 2, several=several)
+        question = replace(question, constraints=replace(random_constraints(rng, 5, 2), distinct=True))
+        gains = [gain for t, gain in test_share.margins(question, 2).items() if keeps(question.constraints, t)]
+        best = max(gains, default=0.0)
+        assert isinstance(question.readout, Share)
+        below = question.readout.below - Fraction(best) + Fraction(float(rng.choice([-1e-4, 1e-4])))
+        question = replace(question, readout=replace(question.readout, below=min(max(below, Fraction(1, 999)), 1)))
+        short = [gain + float(question.readout.below) - 0.5 for gain in gains]
+        save(question.layer, tmp_path / str(seed))
+        answer, path = certify(question, "exists", tmp_path / str(seed))
+        assert answer.verdict == ("override" if max(short, default=-1.0) > 0 else "no-override")
+        assert check(path, tmp_path / str(seed)).kind == "valid"
+        tally[answer.verdict] += 1
+    assert len(tally) == 2
 
 
 # Certificates that don't hold -----------------------------------------------------------------------------------------
