@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from operator import mul, ne
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -20,6 +21,7 @@ import z3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import test_share
 from tests.certificate_writer import Line, seal
 from tests.questions import random_question
 from tests.test_certify import EXAMPLES, certify
@@ -28,10 +30,11 @@ from tests.test_compound import Gains, contest, least_gains, saved, several
 from tokendemo_formal.certificates.checker import Verdict, check
 from tokendemo_formal.cli import main
 from tokendemo_formal.errors import InputError, ScenarioError
-from tokendemo_formal.models import load_model
+from tokendemo_formal.models import load_model, save
 from tokendemo_formal.override.answer import Answer
-from tokendemo_formal.override.constraints import LARGEST_NUMBER, UNCONSTRAINED, Constraints, Count
-from tokendemo_formal.override.question import Ask, Question
+from tokendemo_formal.override.conjunction import Part
+from tokendemo_formal.override.constraints import LARGEST_NUMBER, UNCONSTRAINED, Constraints, Count, Rule
+from tokendemo_formal.override.question import Ask, Question, Share
 from tokendemo_formal.override.side import Side, SideConstraint
 from tokendemo_formal.override.solve import solve
 from tokendemo_formal.scenario import read_scenario
@@ -126,7 +129,7 @@ def test_every_assignment_agrees(seed: int, ask: Ask) -> None:
 )
 def test_constraints_go_with_all_else_and_the_checker_agrees(kind: str, tmp_path: Path) -> None:
     tally: Counter[str] = Counter()
-    for seed in {"plain": range(12), "owned": range(6)}.get(kind, range(3)):
+    for seed in {"plain": range(10), "owned": range(5), "final, templates": range(2)}.get(kind, range(3)):
         question = saved(constrained(seed, kind), tmp_path / str(seed))
         for ask in get_args(Ask):
             if ask != "maximum" or allowed_gains(question, question.slots):
@@ -137,6 +140,27 @@ def test_constraints_go_with_all_else_and_the_checker_agrees(kind: str, tmp_path
                 assert ("Constraints on the tokens" in verdict.claim) == bool(question.constraints)
                 tally[answer.verdict] += 1
     assert min(tally[verdict] for verdict in ("override", "no-override", "optimum")) >= 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_shares_under_constraints(several: bool, tmp_path: Path) -> None:
+    tally: Counter[str] = Counter()
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        question = test_share.share_question(rng, 5, 2, several=several)
+        question = replace(question, constraints=replace(random_constraints(rng, 5, 2), distinct=True))
+        gains = [gain for t, gain in test_share.margins(question, 2).items() if keeps(question.constraints, t)]
+        best = max(gains, default=0.0)
+        assert isinstance(question.readout, Share)
+        below = question.readout.below - Fraction(best) + Fraction(float(rng.choice([-1e-4, 1e-4])))
+        question = replace(question, readout=replace(question.readout, below=min(max(below, Fraction(1, 999)), 1)))
+        short = [gain + float(question.readout.below) - 0.5 for gain in gains]
+        save(question.layer, tmp_path / str(seed))
+        answer, path = certify(question, "exists", tmp_path / str(seed))
+        assert answer.verdict == ("override" if max(short, default=-1.0) > 0 else "no-override")
+        assert check(path, tmp_path / str(seed)).kind == "valid"
+        tally[answer.verdict] += 1
+    assert len(tally) == 2
 
 
 # Certificates that don't hold -----------------------------------------------------------------------------------------
@@ -238,15 +262,15 @@ FORGERIES: dict[str, list[Callable[[list[Line]], object]]] = {
 }
 
 
-def one_by_one(question: Question, sets: list[list[int]]) -> list[Line]:
-    """A tree that tries every assignment, and names a rule where one is broken."""
+def one_by_one(question: Question, sets: list[list[int]], owned: Sequence[int] = ()) -> list[Line]:
+    """A tree that tries every assignment, beside a reader's token, and names a rule where one is broken."""
     at = next((i for i, tokens in enumerate(sets) if len(tokens) > 1), None)
     if at is not None:
         one, others = sets[at][:1], sets[at][1:]
         halves = [[*sets[:at], half, *sets[at + 1 :]] for half in (one, others)]
         split: Line = {"node": "split", "slot": at, "tokens": one}
-        return [split, *itertools.chain.from_iterable(one_by_one(question, half) for half in halves)]
-    broken = question.constraints.broken([tokens[0] for tokens in sets])
+        return [split, *itertools.chain.from_iterable(one_by_one(question, half, owned) for half in halves)]
+    broken = question.constraints.broken([*owned, *(tokens[0] for tokens in sets)])
     return [{"node": "exact", "of": [[*broken[0], "1"] if broken else [0, question.against[0], "1"]]}]
 
 
@@ -269,6 +293,27 @@ def test_a_tree_of_all_assignments(refusal: tuple[Question, Path]) -> None:
         verdict = forged(path, claimed)
         assert (verdict.kind, verdict.line) == ("invalid", 4 + kept)
         assert "keeps the rule" in verdict.message
+
+
+def test_a_tree_of_all_assignments_beside_each_token_of_the_reader(tmp_path: Path) -> None:
+    question = replace(constrained(1, "owned"), constraints=Constraints(distinct=True))
+    best = max(allowed_gains(question, 2).values())
+    threshold = question.readout.threshold + Fraction(best + 1e-3)
+    question = saved(replace(question, readout=replace(question.readout, threshold=threshold)), tmp_path)
+    answer, path = certify(question, "exists", tmp_path)
+    assert answer.verdict == "no-override"
+
+    def whole(lines: list[Line]) -> None:
+        heads = [line for line in lines if "section" in line]
+        trees = [one_by_one(question, [[*question.vocabulary]], [line["reader_token"]]) for line in heads]
+        lines[2:] = [line for head, tree in zip(heads, trees, strict=True) for line in (head, *tree)]
+
+    assert forged(path, whole).kind == "valid"
+
+
+def test_prices_are_no_part_of_what_a_bound_leaves_to_the_margin() -> None:
+    part = SimpleNamespace(of=(((0, 1), 2.0), (Rule("once", 3), 6.0)))
+    assert Part.share(part, 4.0) == pytest.approx(2)  # type: ignore[arg-type]
 
 
 def test_a_witness_has_to_keep_the_constraints(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ name                                           what it is
 ``read_scenario``, ``parse_scenario``,         a question as a TOML file, a TOML text, or an object with the same keys
 ``Scenario``
 ``Question``, ``Readout``, ``Prompt``          the question with every token resolved; for layers in memory, start here
-``Share``                                      in place of a readout: a share of attention that is to be kept
 ``Constraints``, ``Count``                     what an adversary's tokens have to satisfy besides
+``Share``                                      in place of a readout: a share of attention that is to be kept
 ``solve``, ``Answer``, ``Bounds``,             the answer and what it proves, and how far a long search is
 ``Progress``
 ``votes``, ``Votes``                           what each token of a prompt adds through each head

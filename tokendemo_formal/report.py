@@ -127,10 +127,10 @@ class Report:
         if self.question.contest is not None:
             lines += _item("has to win", self._rows(self.question.toward))
             lines += _item("against", self._rows(self.question.against))
-        if isinstance(self.question.readout, Share):
-            lines += _item("share", self._share(self.question.readout))
         if constrained:
             lines += _item("constraints", "; ".join(self._constraints))
+        if isinstance(self.question.readout, Share):
+            lines += _item("share", self._share(self.question.readout))
         if answer.assignment:
             lines += _item("tokens", " ".join(self._names(answer.assignment)))
             lines += _item("token ids", " ".join(map(str, answer.assignment)))

@@ -99,8 +99,8 @@ class Scenario:
         engine: what decides: ``"search"``, ``"z3"`` or ``"brute-force"``.
         tolerance: for ``ask="maximum"``, how far apart the two bounds may stay.
         also: further templates that the same tokens have to override, too: tables ``[[template]]`` after the first.
-        share: the share of attention that is read, where no rows are: the table ``[share]``.
         constraints: what the adversary's tokens have to satisfy besides.
+        share: the share of attention that is read, where no rows are: the table ``[share]``.
         name: what errors and reports call the scenario.
     """
 
@@ -124,8 +124,8 @@ class Scenario:
     tolerance: float = 1e-6
     also: tuple[TemplateText, ...] = ()
     against_all: bool = False
-    share: Share | None = None
     constraints: ConstraintsText = ConstraintsText()
+    share: Share | None = None
     name: str = "scenario"
 
     def question(self, model: Model | None = None) -> Question:

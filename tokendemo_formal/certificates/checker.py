@@ -140,10 +140,9 @@ class Tables:
         self.direct, self.fixed_b, self.fixed_a = arb(0), list[Ball](), list[Ball]()
         self._groups: list[tuple[list[int], list[tuple[Ball, Reader]]]] = []
         for index in dict.fromkeys(index for index, _ in of.leads):
-            parts = [(arb(weight), readers[k]) for k, weight in of.leads.items() if k[0] == index]
-            sums = [
-                (arb(weight), section.reading(*k).fixed(readers[k])) for k, weight in of.leads.items() if k[0] == index
-            ]
+            own = {k: weight for k, weight in of.leads.items() if k[0] == index}
+            parts = [(arb(weight), readers[k]) for k, weight in own.items()]
+            sums = [(arb(weight), section.reading(*k).fixed(readers[k])) for k, weight in own.items()]
             self.fixed_b += sums[0][1][0]
             self.fixed_a += _weighted([(weight, a) for weight, (_, a) in sums])
             self._groups.append((section.prompts[index].slots, parts))
