@@ -24,7 +24,7 @@ from tokendemo_formal.override.solve import solve
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges are split wherever they can be, and weaker bounds leave more to split."""
-    monkeypatch.setattr(many_heads, "_SPARE_SLOTS", -100)
+    monkeypatch.setattr(many_heads, "SPARE_SLOTS", -100)
     monkeypatch.setattr(many_heads, "_WIDE", 1.5)
     monkeypatch.setattr(multipliers, "MOST_JOINT", 0)
 
@@ -148,7 +148,7 @@ def test_many_slots_need_few_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tight refusal with more slots than heads: splits of slots alone take many times as many nodes."""
     question = tight(rung(64, 8, 6, 0), 100)
     answer = solve(question)
-    monkeypatch.setattr(many_heads, "_SPARE_SLOTS", 100)
+    monkeypatch.setattr(many_heads, "SPARE_SLOTS", 100)
     other = solve(question, node_limit=10 * answer.nodes)
     assert answer.verdict == "no-override"
     assert other.verdict in ("no-override", "gave-up")

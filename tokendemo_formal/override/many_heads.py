@@ -51,7 +51,7 @@ CHECKED_BUDGET = 2**18
 
 _ASCENTS = 16
 """Nodes whose candidates are improved by ascent; later only every sixteenth's are."""
-_SPARE_SLOTS = 2
+SPARE_SLOTS = 2
 """Slots, beside one for each head, from which on ranges of denominators are split."""
 
 _WIDE = 4.0
@@ -230,7 +230,7 @@ class Search:
 
     def _branch(self, node: Node, bound: Bound) -> None:
         node.candidates = gather(self.problem, node.sets, node.candidates, node.ranges)
-        if sum(len(columns) > 1 for columns in node.sets) >= self.problem.heads + _SPARE_SLOTS:
+        if sum(len(columns) > 1 for columns in node.sets) >= self.problem.heads + SPARE_SLOTS:
             halves = self._halves(node, bound)
             if halves is not None:
                 self._halve(node, *halves)
@@ -259,8 +259,9 @@ class Search:
         if not (excess[h] > 0 and own > 0 and upper[h] > _WIDE * lower[h]):
             return None
         assumed = lower[h] if z[:, h].sum() > 0 else upper[h]
-        at = ((d[h] + assumed) / 2 + math.sqrt(lower[h]) * math.sqrt(upper[h])) / 2 / own
-        return (h, float(at)) if math.isfinite(at) else None
+        middle = math.sqrt(lower[h]) * math.sqrt(upper[h])
+        at = math.sqrt((d[h] + assumed) / 2 / own) * math.sqrt(middle / own)
+        return (h, at) if math.isfinite(at) else None
 
     def _halve(self, node: Node, head: int, at: float) -> None:
         halve = Halve(head, at, [], [])
