@@ -27,8 +27,8 @@ from tests.test_constraints import keeps, random_constraints
 from tests.test_share import margins, share_question
 from tokendemo_formal.certificates import automaton as checked
 from tokendemo_formal.certificates import writer
-from tokendemo_formal.certificates.bound import Bound
 from tokendemo_formal.certificates.checker import Verdict, check
+from tokendemo_formal.certificates.sums import Bound
 from tokendemo_formal.certificates.writer import write_certificate
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.models import load_model, save

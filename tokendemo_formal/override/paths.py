@@ -303,7 +303,7 @@ def evaluate(problem: Problem, candidates: Candidates, walk: Walk, c: Floats, jo
         problem, candidates, c, joint: as for the bound over all assignments.
         walk: the paths over these candidate sets.
     """
-    scales = Scales.of(candidates, joint)
+    scales = Scales.of(candidates, joint, np.zeros(problem.heads))
     rest, size = scales.rest(problem, c)
     values = [
         scales.sums(table, columns, c, scales.weights)
