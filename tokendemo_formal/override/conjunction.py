@@ -103,7 +103,7 @@ class Part(Search):
         for _ in range(max(passes, 1)):
             joint = joint_heads(self.problem, candidates, node.active, node.c, CHECKED_BUDGET // candidates.count)
             if passes:
-                node.c, _ = descend(self.problem, candidates, node.active, node.c, joint, 0.0, self.best_value)
+                node.c, _, _ = descend(self.problem, candidates, node.active, node.c, joint, 0.0, self.best_value)
             bound = evaluate(self.problem, candidates, node.c, joint)
             best = bound if best is None or bound.total < best.total else best
             if best.total <= 0 or not math.isfinite(bound.total):
@@ -365,7 +365,7 @@ class Conjunction:
         for _ in range(_PRICINGS[self.nodes == 1]):
             weights, limits = self._counts
             prices = Prices(weights, limits, np.array([known.get(rule, 0.0) for rule in self.rules]))
-            place.c, expected = descend(
+            place.c, _, expected = descend(
                 part.problem,
                 candidates,
                 place.active,
@@ -373,8 +373,8 @@ class Conjunction:
                 joint,
                 0.0,
                 -math.inf,
-                prices,
-                _PRICE_STEPS[self.nodes == 1],
+                prices=prices,
+                steps=_PRICE_STEPS[self.nodes == 1],
             )
             known = {rule: price for rule, price in zip(self.rules, _rounded(prices.at), strict=True) if price > 0}
             whole, whole_c = (

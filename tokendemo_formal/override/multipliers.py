@@ -54,10 +54,11 @@ def descend(
     joint: tuple[int, ...],
     goal: float,
     incumbent: float,
+    pull: Floats | None = None,
     prices: Prices | None = None,
     steps: int = _STEPS,
-) -> tuple[Floats, float]:
-    """Better multipliers for a node, with the bound over the active tokens at them.
+) -> tuple[Floats, Floats | None, float]:
+    """Better multipliers and pulls for a node, with the bound over the active tokens at them.
 
     Args:
         problem: the tables.
@@ -67,6 +68,7 @@ def descend(
         joint: heads bounded jointly.
         goal: a bound at or below it is good enough.
         incumbent: a value of f known to be reached: no bound lies below it.
+        pull: (H,) to start from; None: no head is limited, so none is pulled.
         prices: of rules, to be improved, too; those of the best bound are left there.
         steps: how many at most.
     """
@@ -78,10 +80,11 @@ def descend(
     own_a, own_b = problem.template.a[:, 0], problem.template.b[:, 0]
     over_out, under_out = over[outside], under[outside]
     slots = np.arange(len(active))
-    best, best_c, factor, stale = math.inf, c, 1.0, 0
-    shrink = _SHRINK ** (_STEPS / steps)
+    # Pulls are sought in units of the middle of D's range, so that their slopes are as large as those of c.
+    middle = (candidates.lower + candidates.upper) / 2
     used, limits, at = _priced(prices, active)
-    best_at = at
+    best, best_c, best_pull, best_at, factor, stale = math.inf, c, pull, at, 1.0, 0
+    shrink = _SHRINK ** (_STEPS / steps)
     for step in range(steps):
         z, own = a - c[:, None, None] * b, own_a - c * own_b
         apart = z[outside]
@@ -92,6 +95,9 @@ def descend(
         fixed += at @ limits
         if inside:
             sums = sums + (weights @ z[inside].reshape(len(inside), -1)).reshape(-1, *z.shape[1:])
+        if pull is not None:
+            sums = sums + (pull @ b.reshape(len(pull), -1)).reshape(1, *b.shape[1:])
+            fixed += pull @ (own_b - np.where(pull > 0, candidates.lower, candidates.upper))
         places = sums.argmax(axis=2)
         totals = (
             fixed + weights @ own[inside] + np.take_along_axis(sums, places[:, :, None], axis=2)[:, :, 0].sum(axis=1)
@@ -99,7 +105,7 @@ def descend(
         w = int(totals.argmax())
         total = float(totals[w])
         if total < best:
-            best, best_c, best_at = total, c, at
+            best, best_c, best_pull, best_at = total, c, pull, at
         else:
             stale += 1
             factor *= shrink if stale > _PATIENCE else 1.0
@@ -118,6 +124,13 @@ def descend(
             left = limits - used[:, slots, chosen].sum(axis=1)
             left[(at <= 0) & (left > 0)] = 0.0
             square += float(left @ left)
+        if pull is not None:
+            d = own_b + b[:, slots, chosen].sum(axis=1)
+            below, above = d - candidates.lower, d - candidates.upper
+            # At p = 0 the slopes from `above` to `below` all do; 0 is one of them unless D is out of range.
+            turn = np.where(pull > 0, below, np.where(pull < 0, above, np.minimum(below, 0) + np.maximum(above, 0)))
+            turn = turn / middle
+            square += float(turn @ turn)
         if not square > 1e-30:
             break
         if step == 0 and len(weights) > _CHOICES:
@@ -127,9 +140,12 @@ def descend(
         c = np.clip(c - length * slope, -problem.limit, problem.limit)
         if len(at):
             at = np.maximum(at - length * left, 0.0)
+        if pull is not None:
+            moved = pull - length * turn / middle
+            pull = np.where(moved * pull < 0, 0.0, moved)
     if prices is not None:
         prices.at = best_at / _sizes(prices)
-    return best_c, best
+    return best_c, best_pull, best
 
 
 def _priced(prices: Prices | None, active: list[Columns]) -> tuple[Floats, Floats, Floats]:
