@@ -13,8 +13,8 @@ term is bounded on its own instead, by φ_h(z) = max(z / L_h, z / U_h), which is
 
 It is convex in c, separable over slots for each w, and exact where every C_i is a single token. With the same sums a
 token t of slot i is out of reach of a target if for every w the bound with t in place of slot i's best stays at or
-below it (`joint_leaf_bound` and `joint_filter_is_sound` in the catalogue of theorems; `leaf_bound` and `filter_is_sound`
-are the case of no joint heads).
+below it (`joint_leaf_bound` and `joint_filter_is_sound` in the catalogue of theorems, and `leaf_bound` and
+`filter_is_sound` for no joint heads).
 
 Where a node limits D_h to a range narrower than its candidates' own, *pulls* p_h keep to it what is bounded (Lagrange's
 relaxation): p_h (D_h - L_h) where p_h > 0, and p_h (D_h - U_h) where p_h < 0, are at least 0 on all assignments of the
