@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import z3
 from flint import arb
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -200,6 +201,23 @@ def test_automata_go_with_shares(tmp_path: Path) -> None:
             assert check(path, tmp_path / str(seed)).kind == "valid"
             verdicts[answer.verdict] += 1
     assert min(verdicts[verdict] for verdict in ("override", "no-override")) >= 3
+
+
+@pytest.mark.parametrize("ask", get_args(Ask))
+def test_automata_go_with_a_constraint_in_python(ask: Ask) -> None:
+    """Tokens in increasing order, said to Z3."""
+
+    def increasing(slots: Sequence[z3.ArithRef]) -> z3.BoolRef:
+        return z3.And([a <= b for a, b in itertools.pairwise(slots)])
+
+    told = 0
+    for seed in range(8):
+        case = constrained(seed)
+        both = Case(case.question, lambda t, fits=case.fits: fits(t) and list(t) == sorted(t))
+        if ask != "maximum" or both.gains(3):
+            both.agrees(solve(case.question, ask, constraint=increasing))
+            told += 1
+    assert told >= 4
 
 
 # Bounds ------------------------------------------------------------------------------------------------------------

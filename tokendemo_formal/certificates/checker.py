@@ -30,11 +30,10 @@ from tokendemo_formal.certificates.section import Of, Section, lead, shortfall
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
 
 Kind: TypeAlias = Literal["valid", "invalid", "malformed", "unsupported", "undecided"]
+
 EXIT = {"valid": 0, "invalid": 1, "malformed": 2, "unsupported": 3, "undecided": 3}
 LOWEST_BITS = 128
 MOST_JOINT = 12
-SLACK = fmpq(1, 2**20)
-"""What a rule's function leaves where its limit is reached: any number above 0 and below 1 would do."""
 
 
 @dataclass(frozen=True)

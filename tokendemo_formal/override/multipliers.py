@@ -82,10 +82,9 @@ def descend(
     slots = np.arange(len(active))
     # Pulls are sought in units of the middle of D's range, so that their slopes are as large as those of c.
     middle = (candidates.lower + candidates.upper) / 2
-    best, best_c, best_pull, factor, stale = math.inf, c, pull, 1.0, 0
-    shrink = _SHRINK ** (_STEPS / steps)
     used, limits, at = _priced(prices, active)
-    best_at = at
+    best, best_c, best_pull, best_at, factor, stale = math.inf, c, pull, at, 1.0, 0
+    shrink = _SHRINK ** (_STEPS / steps)
     for step in range(steps):
         z, own = a - c[:, None, None] * b, own_a - c * own_b
         apart = z[outside]
