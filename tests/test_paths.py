@@ -146,7 +146,7 @@ def constrained(seed: int, kind: str = "plain") -> Case:
     return near(replace(question, constraints=constraints), fits, float(rng.choice([-0.05, -1e-4, 1e-4, 0.02])))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(get_args(Ask)))
 @example(0, "maximum")
 def test_every_assignment_agrees(seed: int, ask: Ask) -> None:
@@ -347,7 +347,7 @@ def untypable(seed: int, kind: str) -> Case:
 @pytest.mark.parametrize("kind", ["plain", "owned", "rows", "templates", "counts"])
 def test_what_does_not_survive_is_left_out_and_listed(kind: str, tmp_path: Path) -> None:
     tally: Counter[str] = Counter()
-    for seed in range(6 if kind == "plain" else 4):
+    for seed in range(6 if kind == "plain" else 2):
         case = untypable(seed, kind)
         question = saved(case.question, tmp_path / str(seed))
         survives = question.constraints.survives

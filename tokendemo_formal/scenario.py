@@ -57,7 +57,8 @@ class ConstraintsText:
         costs: of tokens that don't cost ``default_cost``.
         default_cost: of all others.
         places: slots by their number, negative ones from the end, each with the tokens that it may hold.
-        bigrams: tokens that may stand beside each other: a text file whose lines have them so, or pairs; None: any.
+        bigrams: tokens that may stand beside each other in slots: a text file whose lines, as the tokenizer encodes
+            them, have them so, or pairs; None: any. A template's token beside a slot makes no pair with it.
         matches: a regular expression that the text of the tokens has to match as a whole, or None.
         survives: whether the text of each whole prompt has to encode to its tokens again.
     """
