@@ -109,7 +109,7 @@ def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
         if answer.minimum is None:
             return "override", ()
         # Where the reader stands in a slot, some of its tokens were refused at the witness's own length before.
-        return "minimum", tuple(section for section in answer.proof if section.slots < answer.slots)
+        return "minimum", tuple(s for s in answer.proof if s.slots is not None and s.slots < answer.slots)
     if not answer.proof:
         raise InputError("the answer was computed without its proof; ask for it with certify=True")
     return "no-override", answer.proof

@@ -57,8 +57,8 @@ class Answer:
 
     Attributes:
         ask: what was asked.
-        verdict: ``override`` (a witness is given), ``no-override``, ``optimum`` (both bounds within the tolerance) or
-            ``gave-up``.
+        verdict: ``override`` (a witness is given), ``no-override``, ``optimum`` (both bounds within the tolerance),
+            ``never`` (no number of tokens overrides) or ``gave-up``.
         engine: what decided.
         slots: the number of slots of the witness; without one, the most that were asked for.
         assignment: the witness's token ids for the slots in the order of their positions, or None.
@@ -67,6 +67,7 @@ class Answer:
         prompts, margins: with several templates or rows, of each template.
         pairs: likewise, the two rows between which it is closest: the best toward, and the best against.
         upper: a proved upper bound of the margin over all assignments with ``slots`` slots, where one was proved.
+        unlimited: whether ``never``, or ``upper``, is about every number of slots, however large.
         ruled_out: the lengths for which it is proved that no assignment overrides.
         minimum: the length of the shortest override, where that is proved.
         nodes: search nodes visited (assignments, for brute force; solver calls, for Z3).
@@ -87,6 +88,7 @@ class Answer:
     margins: tuple[Bounds, ...] = ()
     pairs: tuple[tuple[int, int], ...] = ()
     upper: Fraction | None = None
+    unlimited: bool = False
     ruled_out: tuple[int, ...] = ()
     minimum: int | None = None
     nodes: int = 0

@@ -56,16 +56,34 @@ class Split:
     second: Trace
 
 
-Trace: TypeAlias = "list[Leaf | Filter | Exact | Split]"
-"""How a node was closed: filters, then a leaf, an exact decision or a split."""
+@dataclass(frozen=True)
+class Cone:
+    """With these multipliers no token and not the template brings the gain of any mixture in the box above 0."""
+
+    c: NDArray[np.float64]
+    k: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Box:
+    """The ratio of a head's denominator to the first head's is at most the one given, or at least that."""
+
+    head: int
+    ratio: float
+    first: Trace
+    second: Trace
+
+
+Trace: TypeAlias = "list[Leaf | Filter | Exact | Split | Cone | Box]"
+"""How a node was closed: filters, then a leaf, an exact decision or a split; of all lengths at once a cone or a box."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A proof that no assignment of one length has a gain above a bound.
+    """A proof that no assignment of one length, or of any, has a gain above a bound.
 
     Attributes:
-        slots: the length.
+        slots: the length; None: all lengths at once.
         bound: the bound.
         reading: the linear reading that was bounded; None where there are several conditions.
         trace: how the root was closed.
@@ -74,7 +92,7 @@ class Section:
         toward: where there are several rows to choose from, for each template the row that does not win.
     """
 
-    slots: int
+    slots: int | None
     bound: float
     reading: LinearReading | None
     trace: Trace

@@ -1,0 +1,311 @@
+"""All lengths at once, for a layer in which places don't matter: no mixture of tokens has a gain above 0.
+
+With n_t slots that hold token t, the gain is r + Σ_h N_h/D_h, where the sums N and D of all heads are those of the
+template (g = 0, x_0 = 1) plus Σ_t n_t times those of token t (x_t = n_t). Scaling all x changes nothing, so any x >= 0
+will do: the cone that the template and the tokens span. Let b be 1 in the first head, for each g
+(:class:`~tokendemo_formal.override.tables.Rays`), so that D_1 = Σ_g x_g. The ratios D_h/D_1 are means of the b_h(g);
+where they lie between l_h and u_h (1 and 1 for the first head), any c and k in R^H give
+
+    N_h/D_h = c_h + (N_h - c_h D_h)/D_h <= c_h + Σ_g x_g/D_1 φ_h(a_h(g) - c_h b_h(g)),  φ_h(z) = max(z/l_h, z/u_h)
+    0 <= Σ_g x_g k_h (b_h(g) - l_h) for k_h >= 0,   0 <= Σ_g x_g k_h (b_h(g) - u_h) for k_h <= 0
+
+so that the gain is a mean over g, with the weights x_g/D_1, of what is at most
+
+    Q(g) = r + Σ_h [c_h + φ_h(a_h(g) - c_h b_h(g)) + k_h b_h(g) - min(k_h l_h, k_h u_h)]
+
+(`cone_bound` in the catalogue of theorems). So the largest Q bounds the gain in the box. Boxes are split until none is
+left whose bound is above 0: then no number of tokens overrides. In a box that is a point φ is linear, and the least
+bound over c and k is the largest gain at these ratios, by linear programming's duality; so the tree is finite where
+the supremum over all mixtures is below 0, and where it is above 0 some mixture shows it.
+
+c and k are found by the simplex method in plain floats (G. Dantzig, 1951), whose columns are the cuts Q(g); each pass
+over all g gives one. Nothing about them has to be right: whatever they are, the bound holds. It is evaluated in
+enclosures before a box is closed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tokendemo_formal.errors import UnsupportedError
+from tokendemo_formal.numbers.enclosures import Enclosure
+from tokendemo_formal.override.outcome import Limits
+from tokendemo_formal.override.proof import Box, Cone, Trace
+from tokendemo_formal.override.tables import Floats, Rays
+
+MOST_COUNTED = 4096
+"""The most tokens that a mixture is rounded to."""
+
+_CUTS = 30
+"""Cuts for each dimension of (c, k) before the simplex method stops."""
+
+_STEEP = 1e3
+"""How large k may be, over the range of the gains for the range of a ratio."""
+
+_NEAR = 0.15
+"""A box is split where the bound's best mixture lies, but this share of it (of its logarithm) away from its ends."""
+
+
+@dataclass(order=True)
+class _Node:
+    """An open box; the largest bound comes first."""
+
+    priority: float
+    number: int
+    lower: Floats = field(compare=False)
+    upper: Floats = field(compare=False)
+    point: Floats = field(compare=False)
+    head: int = field(compare=False)
+    ratio: float = field(compare=False)
+    trace: Trace = field(compare=False)
+
+
+class ConeSearch:
+    """Looks for a proof that no mixture has a gain above 0, or for a mixture that has one.
+
+    Args:
+        rays: the numbers.
+
+    Attributes:
+        trace: the proof, once it is refuted.
+        nodes: boxes looked at.
+        best: the largest gain of a mixture met, in plain floats.
+        mixture: that mixture, (1 + n,) shares of the first head's denominator.
+    """
+
+    def __init__(self, rays: Rays) -> None:
+        self._rays = rays
+        self._a, self._b, self._r = rays.a.mid, rays.b.mid, float(rays.direct.mid)
+        self.trace: Trace = []
+        self.nodes = 0
+        self.best, self.mixture = -math.inf, np.zeros(len(self._a))
+        self._open: list[_Node] = []
+        self._stuck = False
+        lower, upper = rays.b.lower.min(axis=0), rays.b.upper.max(axis=0)
+        lower[0] = upper[0] = 1.0  # exactly
+        self._bounded = bool((lower > 0).all())
+        if self._bounded:
+            means = self._a / self._b
+            self._low, self._high = means.min(axis=0)[1:], means.max(axis=0)[1:]
+            self._look_at_single_tokens()
+            middle = np.concatenate([(self._low + self._high) / 2, np.zeros(len(lower) - 1)])
+            self._add(lower, upper, middle, self.trace)
+
+    @property
+    def bound(self) -> float:
+        """At least the gain of every mixture; at most 0 where it is refuted."""
+        if not self._bounded:
+            return math.inf
+        return -self._open[0].priority if self._open else 0.0
+
+    @property
+    def open_nodes(self) -> int:
+        return len(self._open)
+
+    @property
+    def refuted(self) -> bool:
+        """Whether no mixture has a gain above 0."""
+        return self._bounded and not self._open
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether a mixture has been met that leaves nothing to prove (in plain floats), or a box that is a point and
+        not closed (as where the best mixture's gain is 0)."""
+        return not self._bounded or self._stuck or self.best > 0
+
+    def run(self, nodes: int, limits: Limits, *, to_the_end: bool = False) -> None:
+        """Look at that many boxes more, unless all is decided before; ``to_the_end``: for a better bound, even where
+        there is nothing left to prove."""
+        goal = min(self.nodes + nodes, limits.nodes)
+        while self._open and self._open[0].head and self.nodes < goal and not limits.over:
+            if self.hopeless and not to_the_end:
+                return
+            node = heapq.heappop(self._open)
+            first: Trace = []
+            second: Trace = []
+            node.trace.append(Box(node.head, node.ratio, first, second))
+            ends = node.lower.copy(), node.upper.copy()
+            ends[0][node.head] = ends[1][node.head] = node.ratio
+            self._add(node.lower, ends[1], node.point, first)
+            self._add(ends[0], node.upper, node.point, second)
+
+    def counts(self) -> Iterator[Floats]:
+        """Numbers of tokens, (n,) each, whose gain with the template is above 0, in plain floats."""
+        sizes = np.exp(np.clip(self._rays.sizes[1:] - self._rays.sizes[0], -700, 700))
+        a, b = self._a[1:] * sizes[:, None], self._b[1:] * sizes[:, None]
+
+        def gain(counts: Floats) -> float:
+            return float(self._r + ((self._a[0] + counts @ a) / (self._b[0] + counts @ b)).sum())
+
+        for ascended in (self._ascended(a, b), self._rounded(sizes, gain)):
+            if ascended is not None and gain(ascended) > 0:
+                yield ascended
+
+    def _ascended(self, a: Floats, b: Floats) -> Floats:
+        """From none on, the token whose addition, so many times, raises the gain most, as long as one does."""
+        counts, above, below, best = np.zeros(len(a)), self._a[0], self._b[0], -math.inf
+        copies = 2.0 ** np.arange(math.log2(MOST_COUNTED))
+        while best <= 0:
+            gains = np.stack([self._r + ((above + k * a) / (below + k * b)).sum(axis=1) for k in copies])
+            gains[copies > MOST_COUNTED - counts.sum()] = -np.inf
+            k, token = np.unravel_index(gains.argmax(), gains.shape)
+            if not gains[k, token] > best:
+                break
+            best = gains[k, token]
+            counts[token] += copies[k]
+            above, below = above + copies[k] * a[token], below + copies[k] * b[token]
+        return counts
+
+    def _rounded(self, sizes: Floats, gain: Callable[[Floats], float]) -> Floats | None:
+        """The best mixture in whole numbers, as few as have a gain above 0."""
+        share: Floats = np.where(self.mixture[1:] > 1e-12, self.mixture[1:] / sizes, 0.0)
+        if not 0 < share.sum() < np.inf:
+            return None
+        share /= share.sum()
+        for total in range(1, MOST_COUNTED + 1):
+            counts: Floats = np.floor(share * total)
+            counts[np.argsort(counts - share * total, kind="stable")[: total - int(counts.sum())]] += 1
+            if gain(counts) > 0:
+                return counts
+        return None
+
+    def _gain(self, x: Floats) -> float:
+        return float(self._r + ((x @ self._a) / (x @ self._b)).sum())
+
+    def _look_at_single_tokens(self) -> None:
+        """Any number of one token, and the template by itself."""
+        for log in (-math.inf, *np.linspace(-2, math.log(MOST_COUNTED), 16), math.inf):
+            ratio = np.exp(np.clip(log + self._rays.sizes - self._rays.sizes[0], -700, 700))
+            share = np.ones(len(ratio)) if log == math.inf else ratio / (1 + ratio) if log > -math.inf else 0 * ratio
+            own, others = self._a[0], self._b[0]
+            above = share[:, None] * self._a + (1 - share)[:, None] * own
+            below = share[:, None] * self._b + (1 - share)[:, None] * others
+            gains = self._r + (above / below).sum(axis=1)
+            place = int(gains.argmax())
+            if gains[place] > self.best:
+                self.best, self.mixture = float(gains[place]), np.zeros(len(gains))
+                self.mixture[0] += 1 - share[place]
+                self.mixture[place] += share[place]
+
+    # One box
+
+    def _add(self, lower: Floats, upper: Floats, start: Floats, trace: Trace) -> None:
+        """Bound a box: close it, or keep it to be split."""
+        self.nodes += 1
+        point, mixture = self._best_multipliers(lower, upper, start)
+        gain = self._gain(mixture)
+        if gain > self.best:
+            self.best, self.mixture = gain, mixture
+        c, k = self._multipliers(point)
+        bound = self._bound(lower, upper, c, k)
+        if bound <= 0:
+            trace.append(Cone(c, k))
+            return
+        head, ratio = self._where_to_split(lower, upper, c, mixture)
+        self._stuck |= head == 0
+        heapq.heappush(self._open, _Node(-bound, self.nodes, lower, upper, point, head, ratio, trace))
+
+    def _multipliers(self, point: Floats) -> tuple[Floats, Floats]:
+        """c and k of all heads: those of the first cancel out, and are 0."""
+        rest = len(point) // 2
+        return np.append(0.0, point[:rest]), np.append(0.0, point[rest:])
+
+    def _bound(self, lower: Floats, upper: Floats, c: Floats, k: Floats) -> float:
+        """The largest Q, from enclosures."""
+        rays, ends = self._rays, (Enclosure(lower), Enclosure(upper))
+        try:
+            z = rays.a - rays.b * c
+            q = Enclosure(np.maximum(*((z / end).upper for end in ends))) + rays.b * k
+            fixed = Enclosure(c) - Enclosure(np.minimum(*((end * k).lower for end in ends)))
+            return float((q.sum(1) + fixed.sum(0) + rays.direct).upper.max())
+        except UnsupportedError:  # beyond float64: nothing is known
+            return math.inf
+
+    def _where_to_split(self, lower: Floats, upper: Floats, c: Floats, mixture: Floats) -> tuple[int, float]:
+        """The head whose part of the bound is farthest above its part of the gain at the bound's mixture, and a ratio;
+        the first head where the box is a point."""
+        z = self._a - self._b * c
+        ratios = mixture @ self._b
+        gaps = mixture @ np.maximum(z / lower, z / upper) - (mixture @ z) / ratios
+        gaps = np.where(upper > lower * (1 + 1e-12), np.nan_to_num(gaps), -np.inf)
+        gaps[0] = -np.inf
+        head = int(gaps.argmax())
+        if gaps[head] == -np.inf:
+            return 0, 1.0
+        low, high = math.log(lower[head]), math.log(upper[head])
+        at = min(max(math.log(ratios[head]), low + _NEAR * (high - low)), high - _NEAR * (high - low))
+        return head, math.exp(at)
+
+    def _best_multipliers(self, lower: Floats, upper: Floats, start: Floats) -> tuple[Floats, Floats]:
+        """(c, k) of all heads but the first that make the largest Q small, and the mixture that keeps it from being
+        smaller."""
+        size = len(start)
+        mixture = np.zeros(len(self._a))
+        if size == 0:
+            mixture[int((self._r + self._a[:, 0]).argmax())] = 1.0
+            return start, mixture
+        rest = size // 2
+        scale = np.maximum((self._high - self._low).sum() + abs(self._r), 1e-9)
+        reach = _STEEP * scale / np.maximum(upper - lower, 1e-9 * upper)[1:]
+        low = np.concatenate([self._low - 1e-9, np.minimum(-reach, start[rest:])])
+        high = np.concatenate([self._high + 1e-9, np.maximum(reach, start[rest:])])
+        best, best_value = start, math.inf
+        # Columns: cuts (slope, 1) at their values, and the ends of (c, k): (e, 0) at -high, (-e, 0) at low.
+        place, value, slope, offset = self._cut(lower, upper, start)
+        matrix, costs, rays = np.zeros((size + 1, size + 1)), np.zeros(size + 1), np.full(size + 1, -1)
+        matrix[:, 0], costs[0], rays[0] = np.append(slope, 1.0), offset, place
+        for i in range(size):
+            sign = -1.0 if slope[i] > 0 else 1.0
+            matrix[i, i + 1], costs[i + 1] = sign, -high[i] if sign > 0 else low[i]
+        target = np.append(np.zeros(size), 1.0)
+        shares = np.linalg.solve(matrix, target)
+        for _ in range(_CUTS * size):
+            solved = np.linalg.solve(matrix.T, costs)
+            point, reached = np.clip(-solved[:-1], low, high), float(solved[-1])
+            outside = np.maximum(-solved[:-1] - high, low + solved[:-1])
+            place, value, slope, offset = self._cut(lower, upper, point)
+            if value < best_value:
+                best, best_value = point, value
+            if value <= reached + 1e-9 * (scale + abs(value)) or reached > 0.2 * best_value > 0:
+                break
+            if best_value < -1e-9 * scale:  # enough to close the box
+                break
+            worst = int(outside.argmax())
+            if outside[worst] > 1e-9 * (high - low)[worst]:
+                above = -solved[worst] > high[worst]
+                column, cost, place = np.zeros(size + 1), -high[worst] if above else low[worst], -1
+                column[worst] = 1.0 if above else -1.0
+            else:
+                column, cost = np.append(slope, 1.0), offset
+            step = np.linalg.solve(matrix, column)
+            leaving = np.where(step > 1e-11, np.maximum(shares, 0.0) / np.where(step > 1e-11, step, 1.0), np.inf)
+            out = int(leaving.argmin())
+            if leaving[out] == np.inf:
+                break
+            matrix[:, out], costs[out], rays[out] = column, cost, place
+            try:
+                shares = np.linalg.solve(matrix, target)
+            except np.linalg.LinAlgError:
+                break
+        for share, place in zip(shares, rays, strict=True):
+            if place >= 0:
+                mixture[place] += max(float(share), 0.0)
+        return best, mixture / mixture.sum() if mixture.any() else np.full(len(mixture), 1 / len(mixture))
+
+    def _cut(self, lower: Floats, upper: Floats, point: Floats) -> tuple[int, float, Floats, float]:
+        """The g with the largest Q at (c, k), that Q, its slope, and what it would be at (0, 0)."""
+        rest = len(point) // 2
+        c, k = point[:rest], point[rest:]
+        a, b, over, under = self._a[:, 1:], self._b[:, 1:], 1 / lower[1:], 1 / upper[1:]
+        z = a - b * c
+        q = self._a[:, 0] + np.maximum(z * over, z * under).sum(axis=1) + b @ k
+        place = int(q.argmax())
+        ends = np.where(k >= 0, lower[1:], upper[1:])
+        value = float(q[place] + self._r + c.sum() - k @ ends)
+        slope = np.concatenate([1 - b[place] * np.where(z[place] > 0, over, under), b[place] - ends])
+        return place, value, slope, value - float(slope @ point)
