@@ -32,8 +32,8 @@ MOST_LENGTHS = 256
 _UNPROMISING = 64
 """this many."""
 
-_FIRST_BOXES = 500
-"""Boxes looked at after length 1; after each further length twice as many as before."""
+_FIRST_BOXES = 250
+"""Boxes looked at after length 0; after each further length twice as many as before."""
 
 
 def prepared(question: Question, engine: Engine) -> Question:
@@ -96,8 +96,7 @@ class _AnyNumber:
 
     def answer(self) -> Answer:
         run, ruled_out, boxes = self.run, list[int](), _FIRST_BOXES
-        lengths = itertools.chain([0, 1], self._further())
-        for slots in lengths:
+        for slots in itertools.chain([0, 1], self._further()):
             prompt = run.question.prompt(slots)
             outcome = run.decide(prompt, 0.0)
             if outcome.kind == "found":
@@ -106,9 +105,8 @@ class _AnyNumber:
             if outcome.kind == "gave-up":
                 return self._gave_up(run.gave_up("any-length", slots, outcome, tuple(ruled_out)))
             ruled_out += range(len(ruled_out), slots + 1)
-            if slots >= 1:
-                self._look_at_all(slots, boxes)
-                boxes *= 2
+            self._look_at_all(slots, boxes)
+            boxes *= 2
             if self.cone.refuted:
                 run.sections[:] = [Section(None, 0.0, self.linear, self.cone.trace)] if run.certify else []
                 return Answer("any-length", "never", run.engine, 0, unlimited=True)
