@@ -622,7 +622,7 @@ def test_deep_trees_need_no_recursion(tmp_path: Path) -> None:
 
 # The checker alone -------------------------------------------------------------------------------------------------
 
-PARTS = ("checker", "claim", "layer", "section", "stored")
+PARTS = ("checker", "claim", "cone", "layer", "section", "stored")
 FOLDER = Path(package.__file__).parent
 
 

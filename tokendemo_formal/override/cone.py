@@ -25,10 +25,12 @@ enclosures before a box is closed.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -244,68 +246,79 @@ class ConeSearch:
     def _best_multipliers(self, lower: Floats, upper: Floats, start: Floats) -> tuple[Floats, Floats]:
         """(c, k) of all heads but the first that make the largest Q small, and the mixture that keeps it from being
         smaller."""
-        size = len(start)
+        rest = len(start) // 2
+        scale = max(float((self._high - self._low).sum()) + abs(self._r), 1e-9)
+        ranges = (upper - lower)[1:]
+        reach = np.where(ranges > 1e-9 * upper[1:], _STEEP * scale / np.maximum(ranges, 1e-300), 0.0)
+        low = np.concatenate([self._low, np.minimum(-reach, start[rest:])])
+        high = np.concatenate([self._high, np.maximum(reach, start[rest:])])
+        point, shares = _minimise(lambda p: self._cut(lower, upper, p), start, low, high, 1e-9 * scale)
         mixture = np.zeros(len(self._a))
-        if size == 0:
-            mixture[int((self._r + self._a[:, 0]).argmax())] = 1.0
-            return start, mixture
-        rest = size // 2
-        scale = np.maximum((self._high - self._low).sum() + abs(self._r), 1e-9)
-        reach = _STEEP * scale / np.maximum(upper - lower, 1e-9 * upper)[1:]
-        low = np.concatenate([self._low - 1e-9, np.minimum(-reach, start[rest:])])
-        high = np.concatenate([self._high + 1e-9, np.maximum(reach, start[rest:])])
-        best, best_value = start, math.inf
-        # Columns: cuts (slope, 1) at their values, and the ends of (c, k): (e, 0) at -high, (-e, 0) at low.
-        place, value, slope, offset = self._cut(lower, upper, start)
-        matrix, costs, rays = np.zeros((size + 1, size + 1)), np.zeros(size + 1), np.full(size + 1, -1)
-        matrix[:, 0], costs[0], rays[0] = np.append(slope, 1.0), offset, place
-        for i in range(size):
-            sign = -1.0 if slope[i] > 0 else 1.0
-            matrix[i, i + 1], costs[i + 1] = sign, -high[i] if sign > 0 else low[i]
-        target = np.append(np.zeros(size), 1.0)
-        shares = np.linalg.solve(matrix, target)
-        for _ in range(_CUTS * size):
-            solved = np.linalg.solve(matrix.T, costs)
-            point, reached = np.clip(-solved[:-1], low, high), float(solved[-1])
-            outside = np.maximum(-solved[:-1] - high, low + solved[:-1])
-            place, value, slope, offset = self._cut(lower, upper, point)
-            if value < best_value:
-                best, best_value = point, value
-            if value <= reached + 1e-9 * (scale + abs(value)) or reached > 0.2 * best_value > 0:
-                break
-            if best_value < -1e-9 * scale:  # enough to close the box
-                break
-            worst = int(outside.argmax())
-            if outside[worst] > 1e-9 * (high - low)[worst]:
-                above = -solved[worst] > high[worst]
-                column, cost, place = np.zeros(size + 1), -high[worst] if above else low[worst], -1
-                column[worst] = 1.0 if above else -1.0
-            else:
-                column, cost = np.append(slope, 1.0), offset
-            step = np.linalg.solve(matrix, column)
-            leaving = np.where(step > 1e-11, np.maximum(shares, 0.0) / np.where(step > 1e-11, step, 1.0), np.inf)
-            out = int(leaving.argmin())
-            if leaving[out] == np.inf:
-                break
-            matrix[:, out], costs[out], rays[out] = column, cost, place
-            try:
-                shares = np.linalg.solve(matrix, target)
-            except np.linalg.LinAlgError:
-                break
-        for share, place in zip(shares, rays, strict=True):
-            if place >= 0:
-                mixture[place] += max(float(share), 0.0)
-        return best, mixture / mixture.sum() if mixture.any() else np.full(len(mixture), 1 / len(mixture))
+        for g, share in shares:
+            mixture[g] += share
+        return point, mixture / mixture.sum() if mixture.any() else np.full(len(mixture), 1 / len(mixture))
 
-    def _cut(self, lower: Floats, upper: Floats, point: Floats) -> tuple[int, float, Floats, float]:
-        """The g with the largest Q at (c, k), that Q, its slope, and what it would be at (0, 0)."""
+    def _cut(self, lower: Floats, upper: Floats, point: Floats) -> _Cut:
+        """The g with the largest Q at (c, k)."""
         rest = len(point) // 2
         c, k = point[:rest], point[rest:]
         a, b, over, under = self._a[:, 1:], self._b[:, 1:], 1 / lower[1:], 1 / upper[1:]
         z = a - b * c
         q = self._a[:, 0] + np.maximum(z * over, z * under).sum(axis=1) + b @ k
-        place = int(q.argmax())
+        g = int(q.argmax())
         ends = np.where(k >= 0, lower[1:], upper[1:])
-        value = float(q[place] + self._r + c.sum() - k @ ends)
-        slope = np.concatenate([1 - b[place] * np.where(z[place] > 0, over, under), b[place] - ends])
-        return place, value, slope, value - float(slope @ point)
+        slope = np.concatenate([1 - b[g] * np.where(z[g] > 0, over, under), b[g] - ends])
+        return _Cut(g, float(q[g] + self._r + c.sum() - k @ ends), slope)
+
+
+class _Cut(NamedTuple):
+    """The largest Q at a point: whose it is, its value, its slope."""
+
+    g: int
+    value: float
+    slope: Floats
+
+
+def _minimise(
+    cut: Callable[[Floats], _Cut], start: Floats, low: Floats, high: Floats, small: float
+) -> tuple[Floats, list[tuple[int, float]]]:
+    """A point between ``low`` and ``high`` where the largest Q is small, and shares of the g that keep it there.
+
+    The simplex method on the dual: shares x of cuts, and of the ends of the range, such that Σ x = 1 over the cuts and
+    their slopes cancel out. Its columns are (slope, 1) for a cut, (e, 0) for an upper end and (-e, 0) for a lower one.
+    """
+    size = len(start)
+    found = cut(start)
+    best, least = start, found.value
+    matrix, costs, owners = np.zeros((size + 1, size + 1)), np.zeros(size + 1), [found.g] + [-1] * size
+    matrix[:, 0], costs[0] = np.append(found.slope, 1.0), found.value - found.slope @ start
+    signs = np.where(found.slope > 0, -1.0, 1.0)
+    matrix[:size, 1:], costs[1:] = np.diag(signs), np.where(signs > 0, -high, low)
+    target = np.append(np.zeros(size), 1.0)
+    shares = np.linalg.solve(matrix, target)
+    with contextlib.suppress(np.linalg.LinAlgError):
+        for _ in range(_CUTS * size):
+            solved = np.linalg.solve(matrix.T, costs)
+            wanted, reached = -solved[:-1], float(solved[-1])
+            point = np.clip(wanted, low, high)
+            found = cut(point)
+            if found.value < least:
+                best, least = point, found.value
+            if least < -small or found.value <= reached + small:  # enough to close the box, or the minimum
+                break
+            beyond = np.maximum(wanted - high, low - wanted)
+            end = int(beyond.argmax())
+            if beyond[end] > 1e-9 * (high - low)[end]:
+                sign = 1.0 if wanted[end] > high[end] else -1.0
+                column, cost, owner = np.zeros(size + 1), -high[end] if sign > 0 else low[end], -1
+                column[end] = sign
+            else:
+                column, cost, owner = np.append(found.slope, 1.0), found.value - found.slope @ point, found.g
+            step = np.linalg.solve(matrix, column)
+            ratios = np.where(step > 1e-11, np.maximum(shares, 0.0) / np.where(step > 1e-11, step, 1.0), np.inf)
+            leaving = int(ratios.argmin())
+            if ratios[leaving] == np.inf:
+                break
+            matrix[:, leaving], costs[leaving], owners[leaving] = column, cost, owner
+            shares = np.linalg.solve(matrix, target)
+    return best, [(g, max(float(share), 0.0)) for g, share in zip(owners, shares, strict=True) if g >= 0]
