@@ -33,8 +33,8 @@ from typing import Any, Literal, TypeAlias
 
 from flint import arb, ctx, fmpq
 
-from tokendemo_formal.certificates import cone
 from tokendemo_formal.certificates.claim import WITNESSED, Header, Prompt, Question
+from tokendemo_formal.certificates.cone import Box, Generators, Multipliers, cover
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
 from tokendemo_formal.certificates.section import Section, lead
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
@@ -180,10 +180,10 @@ class Tables:
         self.heads, self._vocabulary = len(self.fixed_b), section.question.vocabulary
 
     @cached_property
-    def generators(self) -> cone.Generators:
+    def generators(self) -> Generators:
         """The template and each token, in the first slot."""
         tokens = zip(*self._columns(0, self._vocabulary), strict=True)
-        return cone.Generators.of(self.direct, [[*self.fixed_b, *self.fixed_a], *tokens])
+        return Generators.of(self.direct, [[*self.fixed_b, *self.fixed_a], *tokens])
 
     def candidates(self, sets: Sets) -> Candidates:
         """A node's sets, none of them empty."""
@@ -376,11 +376,11 @@ class Check:
         section = Section(line, self.question, length, token, toward, self.header.bound)
         self._tables, self._open = {}, None
         if length is None:
-            cone.cover(self._node, self.question.layer.heads, lambda box, of: self._cone(section, box, of))
+            cover(self._node, self.question.layer.heads, lambda box, of: self._cone(section, box, of))
         else:
             self._tree(section)
 
-    def _cone(self, section: Section, box: cone.Box, of: cone.Multipliers) -> None:
+    def _cone(self, section: Section, box: Box, of: Multipliers) -> None:
         """Neither the template nor a token is above 0."""
         rows: Sequence[int] = range(len(self.question.vocabulary) + 1)
         for bits in self.precisions:
