@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.small_model import TOKENS, save_small_model
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.models import Model, load_model
-from tokendemo_formal.override.question import Readout, Template
+from tokendemo_formal.override.question import Readout, Share, Template
 from tokendemo_formal.scenario import TEMPLATE, Scenario, TemplateText, parse_scenario, read_scenario
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -145,6 +145,7 @@ WRONG = {
     "readout__against_all": [1, "all"],
     "readout__threshold": ["0", True, Raw("inf"), Raw("nan"), Raw("1e999999999")],
     "readout__final_norm": [0, "yes"],
+    "share": [3, [], Raw("[[]]")],
     "adversary__slots": [-1, 2.0, "2", True],
     "adversary__positions": [3, ["1"], [-1]],
     "adversary__vocabulary": ["everything", [], [1.5], 3],
@@ -178,7 +179,10 @@ def test_every_key_has_a_wrong_value() -> None:
         (changed(enginee="z3"), 'enginee: unknown key (did you mean "engine"?); expected one of ask, engine'),
         (changed(readout__thresold=1), 'readout.thresold: unknown key (did you mean "threshold"?)'),
         (changed(adversary__colour=1), "adversary.colour: unknown key; expected one of slots, positions"),
-        (changed(ask="minimun"), 'ask: found "minimun"; expected one of "exists", "minimum", "maximum", "any-length" (did you mean'),
+        (
+            changed(ask="minimun"),
+            'ask: found "minimun"; expected one of "exists", "minimum", "maximum", "any-length" (did you mean',
+        ),
         (changed(readouts__toward="a"), 'readouts: unknown key (did you mean "readout"?)'),
         (changed(model__source=None), "model.source: missing; expected a model directory"),
         (changed(template__reader=None), 'template.reader: missing; expected "first", "last" or a position'),
@@ -201,6 +205,44 @@ def test_mistakes_are_named(text: str, message: str) -> None:
     assert str(caught.value).startswith("q.toml: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+SHARED = {"model": {"source": "small"}, "template": GOOD["template"], "adversary": {"slots": 2}}
+
+
+def shared(**share: Any) -> str:
+    return toml({**SHARED, "share": share})
+
+
+def test_shares(small: Model) -> None:
+    scenario = parse_scenario(shared(below=Raw("0.1"), head=1, of=[1, 2]))
+    assert (scenario.toward, scenario.against) == (None, None)
+    question = scenario.question(small)
+    assert question.readout == scenario.share == Share(Fraction(1, 10), 1, (1, 2))
+    assert question.system(len(question.prompt(2).tokens)) == (1, 2)
+    assert parse_scenario(shared(below=1)).share == Share(Fraction(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (shared(), "share.below: missing; expected a finite number"),
+        (shared(below="0.1"), 'share.below: found "0.1"; expected a finite number'),
+        (shared(below=1, head=-1), "share.head: found -1; expected a whole number"),
+        (shared(below=1, of="system"), 'share.of: found "system"; expected "before", "after", "template" or indices'),
+        (shared(below=1, over=2), "share.over: unknown key"),
+        (changed(share__below=1), "share: given beside a table [readout]; drop one of the two"),
+        (shared(below=0), "share.below: found 0; expected a number above 0"),
+        (shared(below=Raw("1.5")), "share.below: found 1.5; expected"),
+        (shared(below=1, head=9), "share.head: found 9; the layer has heads 0 to"),
+        (shared(below=1, of=[]), "share.of: found (), which holds no token"),
+        (shared(below=1, of=[0, 6]), "share.of: expected indices of the template's 6 tokens, 0 to 5"),
+    ],
+)
+def test_mistakes_about_shares_are_named(text: str, message: str, small: Model) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario(text).question(small)
+    assert str(caught.value).startswith(f"scenario: {message}")
 
 
 def test_files_that_are_no_scenarios(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ name                                           what it is
 ``read_scenario``, ``parse_scenario``,         a question as a TOML file, a TOML text, or an object with the same keys
 ``Scenario``
 ``Question``, ``Readout``, ``Prompt``          the question with every token resolved; for layers in memory, start here
+``Share``                                      in place of a readout: a share of attention that is to be kept
 ``solve``, ``Answer``, ``Bounds``,             the answer and what it proves, and how far a long search is
 ``Progress``
 ``votes``, ``Votes``                           what each token of a prompt adds through each head
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from tokendemo_formal.models import Model, from_arrays, from_multihead_attention, load_model
     from tokendemo_formal.override.answer import Answer, Bounds
     from tokendemo_formal.override.float32 import float32_distance
-    from tokendemo_formal.override.question import Prompt, Question, Readout
+    from tokendemo_formal.override.question import Prompt, Question, Readout, Share
     from tokendemo_formal.override.solve import Progress, solve
     from tokendemo_formal.override.votes import Votes, votes
     from tokendemo_formal.scenario import Scenario, parse_scenario, read_scenario
@@ -48,7 +49,7 @@ _HOMES = {
     "models": ("Model", "from_arrays", "from_multihead_attention", "load_model"),
     "override.answer": ("Answer", "Bounds"),
     "override.float32": ("float32_distance",),
-    "override.question": ("Prompt", "Question", "Readout"),
+    "override.question": ("Prompt", "Question", "Readout", "Share"),
     "override.solve": ("Progress", "solve"),
     "override.votes": ("Votes", "votes"),
     "scenario": ("Scenario", "parse_scenario", "read_scenario"),
@@ -68,6 +69,7 @@ __all__ = [
     "Readout",
     "Scenario",
     "ScenarioError",
+    "Share",
     "TokenDemoError",
     "UnsupportedError",
     "Votes",

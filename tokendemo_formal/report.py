@@ -18,7 +18,7 @@ from tokendemo_formal.errors import InputError
 from tokendemo_formal.models import Model
 from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.float32 import Float32
-from tokendemo_formal.override.question import Question
+from tokendemo_formal.override.question import Question, Share
 from tokendemo_formal.override.votes import Votes
 from tokendemo_formal.scenario import Scenario
 
@@ -99,6 +99,8 @@ class Report:
                 {"prompt_ids": list(prompt), "margin": list(margin.decimals()), "closest": list(pair)}
                 for prompt, margin, pair in self._templates
             ]
+        if answer.shares:
+            content["shares"] = [[list(share.decimals()) for share in heads] for heads in answer.shares]
         if self.votes is not None:
             content["votes"] = {
                 "prompt_ids": list(self.votes.prompt),
@@ -126,6 +128,8 @@ class Report:
         if self.question.contest is not None:
             lines += _item("has to win", self._rows(self.question.toward))
             lines += _item("against", self._rows(self.question.against))
+        if isinstance(self.question.readout, Share):
+            lines += _item("share", self._share(self.question.readout))
         if answer.assignment:
             lines += _item("tokens", " ".join(self._names(answer.assignment)))
             lines += _item("token ids", " ".join(map(str, answer.assignment)))
@@ -141,6 +145,8 @@ class Report:
             low, high = answer.margin.decimals()
             least = "the least is " if len(answer.margins) > 1 else ""
             lines += _item("margin", f"{least}between {low} and {high} (an override is above 0)")
+        for shares in answer.shares:
+            lines += _item("shares", _shares_text(shares))
         if answer.upper is not None:
             what = "any number of tokens" if answer.unlimited else _tokens(answer.slots)
             lines += _item("at most", f"{_above(answer.upper)} for every assignment of {what}: proved")
@@ -159,6 +165,16 @@ class Report:
             lines += ["", *(["Votes in the first template:"] if templates > 1 else [])]
             lines += votes_table(self.model, self.votes, self._slots)
         return "\n".join(lines) + "\n"
+
+    def _share(self, share: Share) -> str:
+        """Which tokens' share of which head's attention, and how the margin follows."""
+        systems = []
+        for template in self.question.templates:
+            tokens = (*template.before, *template.after)
+            indices = sorted(share.tokens(len(template.before), len(template.after)))
+            systems.append(" ".join(self._names(tokens[i] for i in indices)))
+        whose = f"in the mean over {self.question.layer.heads} heads" if share.head is None else f"of head {share.head}"
+        return f"of {'; of '.join(dict.fromkeys(systems))}, {whose}; margin = {share.below} - share"
 
     @property
     def _templates(self) -> list[tuple[tuple[int, ...], Bounds, tuple[int, int]]]:
@@ -195,6 +211,12 @@ _RETOKENISES = {
     False: "the text of this prompt encodes to other tokens: typed like this, it is another prompt",
     None: "unknown: the model has no tokenizer",
 }
+
+
+def _shares_text(shares: Sequence[Bounds]) -> str:
+    mean = sum((share.high for share in shares), Fraction(0)) / len(shares)
+    each = ", ".join(f"{Bounds(s.low, s.high).decimals(6)[1]} of head {h}" for h, s in enumerate(shares))
+    return f"at most {each}; {Bounds(mean, mean).decimals(6)[1]} in the mean"
 
 
 def _above(x: Fraction) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.models import Model, Tokenizer, load_model
-from tokendemo_formal.override.question import Ask, Contest, Engine, Question, Readout, Template
+from tokendemo_formal.override.question import Ask, Contest, Engine, Question, Readout, Share, Template
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -53,7 +53,7 @@ class Scenario:
             or as token ids.
         reader: the position that is read out: ``"first"``, ``"last"`` or an index into the whole prompt.
         toward, against: the tokens whose rows are read: of the unembedding, or, for an encoder, of the embedding.
-            Lists: one of those toward has to beat all of those against.
+            Lists: one of those toward has to beat all of those against. None: a share of attention is read.
         against_all: instead of ``against``: every other row, so that a token toward is the model's first choice.
         slots: how many tokens the adversary adds; for ``ask="minimum"`` the most to try; without a part, and perhaps
             None, for ``ask="any-length"``.
@@ -71,6 +71,7 @@ class Scenario:
         engine: what decides: ``"search"``, ``"z3"`` or ``"brute-force"``.
         tolerance: for ``ask="maximum"``, how far apart the two bounds may stay.
         also: further templates that the same tokens have to override, too: tables ``[[template]]`` after the first.
+        share: the share of attention that is read, where no rows are: the table ``[share]``.
         name: what errors and reports call the scenario.
     """
 
@@ -78,7 +79,7 @@ class Scenario:
     before: str | tuple[int, ...]
     after: str | tuple[int, ...]
     reader: Literal["first", "last"] | int
-    toward: Token | tuple[Token, ...]
+    toward: Token | tuple[Token, ...] | None
     against: Token | tuple[Token, ...] | None
     slots: int | None
     ask: Ask = "exists"
@@ -94,6 +95,7 @@ class Scenario:
     tolerance: float = 1e-6
     also: tuple[TemplateText, ...] = ()
     against_all: bool = False
+    share: Share | None = None
     name: str = "scenario"
 
     def question(self, model: Model | None = None) -> Question:
@@ -146,10 +148,14 @@ def parse_scenario(text: str, *, name: str = "scenario", folder: Path | None = N
 
 
 def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
-    top = _Table(content, "", ("ask", "engine", "tolerance", "model", "template", "readout", "adversary"))
+    top = _Table(content, "", ("ask", "engine", "tolerance", "model", "template", "readout", "share", "adversary"))
     model = top.table("model", ("source", "layer"))
     templates = [_template(table) for table in top.tables("template", ("before", "after", "reader"))]
-    readout = top.table("readout", ("toward", "against", "against_all", "threshold", "final_norm"))
+    share = _share(top.table("share", ("below", "head", "of"))) if "share" in content else None
+    if share is not None and "readout" in content:
+        raise ScenarioError("share: given beside a table [readout]; drop one of the two")
+    keys = ("toward", "against", "against_all", "threshold", "final_norm")
+    readout = top.table("readout", keys) if share is None else _Table({}, "readout", keys)
     everyone = readout.get("against_all", _boolean, False)
     if everyone and "against" in readout.content:
         raise ScenarioError("readout.against: given beside against_all = true; drop one of the two")
@@ -164,11 +170,12 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
         after=templates[0].after,
         reader=templates[0].reader,
         also=tuple(templates[1:]),
-        toward=readout.get("toward", _token_or_tokens),
-        against=None if everyone else readout.get("against", _token_or_tokens),
+        toward=None if share is not None else readout.get("toward", _token_or_tokens),
+        against=None if everyone or share is not None else readout.get("against", _token_or_tokens),
         against_all=everyone,
         threshold=readout.get("threshold", _exact, Fraction(0)),
         final_norm=readout.get("final_norm", _boolean, None),
+        share=share,
         slots=adversary.get("slots", _natural, *([None] if top.content.get("ask") == "any-length" else [])),
         positions=adversary.get("positions", _ids, None),
         vocabulary=cast("Preset | tuple[Token, ...]", adversary.get("vocabulary", _vocabulary, "all")),
@@ -182,6 +189,14 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
 def _template(table: _Table) -> TemplateText:
     return TemplateText(
         table.get("before", _text_or_ids, ""), table.get("after", _text_or_ids, ""), table.get("reader", _reader)
+    )
+
+
+def _share(table: _Table) -> Share:
+    return Share(
+        table.get("below", _exact),
+        table.get("head", _natural, None),
+        cast(Any, table.get("of", _system, "before")),
     )
 
 
@@ -223,6 +238,9 @@ against = "refuse"
 # against_all = false       # true, in place of against: every other token, so that toward is to be the first choice
 # threshold = 0             # decimals are taken exactly
 # final_norm = false        # whether the layer's final norm is part of the readout; by default, if it has one
+                            # In place of [readout], a table [share]: margin = below - the share of attention that
+                            # the system's tokens get. Its keys: below (0.1, say), head (by default the mean of all
+                            # heads), of ("before", "after", "template", or indices of the template's tokens).
 
 [adversary]
 slots = 6                   # exactly that many tokens; for "minimum" the most to try
@@ -378,6 +396,15 @@ def _text_or_ids(value: Any) -> str | tuple[int, ...]:
         raise _MismatchError("text, or a list of token ids") from None
 
 
+def _system(value: Any) -> str | tuple[int, ...]:
+    if value in ("before", "after", "template"):
+        return cast(str, value)
+    try:
+        return _ids(value)
+    except _MismatchError:
+        raise _MismatchError('"before", "after", "template" or indices of the template\'s tokens') from None
+
+
 def _reader(value: Any) -> Literal["first", "last"] | int:
     if value in ("first", "last"):
         return cast(Literal["first", "last"], value)
@@ -485,8 +512,12 @@ class _Resolver:
             return value
         return self.encode(key, value) if value else ()
 
-    def readout(self) -> tuple[Readout, Contest | None]:
+    def readout(self) -> tuple[Readout | Share, Contest | None]:
         scenario, layer = self.scenario, self.layer
+        if scenario.share is not None:
+            return scenario.share, None
+        if scenario.toward is None:
+            raise ScenarioError("readout.toward: missing; expected a token, or a share to be read instead")
         if scenario.final_norm and layer.final_norm is None:
             raise ScenarioError("readout.final_norm: found true; expected false, for this layer has no final norm")
         rows, bias = layer.embedding, None

@@ -33,10 +33,10 @@ from typing import Any, Literal, TypeAlias
 
 from flint import arb, ctx, fmpq
 
-from tokendemo_formal.certificates.claim import WITNESSED, Header, Prompt, Question
+from tokendemo_formal.certificates.claim import WITNESSED, Header, Prompt, Question, decimal
 from tokendemo_formal.certificates.cone import Box, Generators, Multipliers, cover
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
-from tokendemo_formal.certificates.section import Section, lead
+from tokendemo_formal.certificates.section import Section, lead, shortfall
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
 
 Kind: TypeAlias = Literal["valid", "invalid", "malformed", "unsupported", "undecided"]
@@ -166,10 +166,7 @@ class Tables:
         self._groups: list[tuple[list[int], list[tuple[Ball, Reader]]]] = []
         for index in dict.fromkeys(index for index, _ in of):
             parts = [(arb(weight), readers[k]) for k, weight in of.items() if k[0] == index]
-            fixed = {
-                j: held[0] for j, held in section.held(index).items() if section.prompts[index].tokens[j] is not None
-            }
-            sums = [(weight, reader.fixed(fixed)) for weight, reader in parts]
+            sums = [(arb(weight), section.reading(*k).fixed(readers[k])) for k, weight in of.items() if k[0] == index]
             self.fixed_b += sums[0][1][0]
             self.fixed_a += _weighted([(weight, a) for weight, (_, a) in sums])
             self._groups.append((section.prompts[index].slots, parts))
@@ -315,9 +312,9 @@ class Check:
 
     def _claim(self) -> str:
         header, lengths = self.header, self.header.lengths
-        best, most = f"gain of at least {_decimal(header.low)}", _decimal(header.high, up=True)
+        best, most = f"gain of at least {decimal(header.low)}", decimal(header.high, up=True)
         some = f"slots filled with the tokens {header.witness}" if header.witness else "prompt without slots"
-        witness = f"The {some} has a gain above 0, between {_decimal(header.low)} and {most}."
+        witness = f"The {some} has a gain above 0, between {decimal(header.low)} and {most}."
         none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens has a gain above 0."
         limit = f" from 0 to {lengths[-1]}, the most that the layer has positions for," if lengths else ""
         sentences = {
@@ -337,7 +334,8 @@ class Check:
         above = header.claim != "optimum"
         for bits in self.precisions:
             with ctx.workprec(bits):
-                value = least([self._gain(prompt, header.witness, bits) for prompt in prompts])
+                rows = question.toward, question.against
+                value = least([self._gain(k, prompt, header.witness, *rows, bits) for k, prompt in enumerate(prompts)])
                 low, high = value - arb(header.low), arb(header.high) - value
                 if low >= 0 and high >= 0 and (value > 0 or not above):
                     return
@@ -346,22 +344,27 @@ class Check:
                     raise RefusedError("invalid", f"witness: its gain is {value.str(10)}, claimed was {expected}")
         raise RefusedError("undecided", f"witness: its gain is {value.str(10)} at {bits} bits, which does not decide")
 
-    def _stream(self, prompt: Prompt, tokens: Sequence[int], bits: int) -> Row:
-        """z of a prompt with these tokens in its slots."""
-        rest = iter(tokens)
+    def _gain(
+        self,
+        index: int,
+        prompt: Prompt,
+        tokens: Sequence[int],
+        toward: Sequence[int],
+        against: Sequence[int],
+        bits: int,
+    ) -> Ball:
+        """In a template's prompt with these tokens in its slots: of the best row of toward, its lead over the best of
+        against; or what a share lacks."""
+        question, evaluation, rest = self.question, self._evaluations[bits], iter(tokens)
         filled = [next(rest) if token is None else token for token in prompt.tokens]
-        self._spend(len(filled) * self.question.layer.width**2)
-        return self._evaluations[bits].stream(filled, prompt.reader)
-
-    def _gain(self, prompt: Prompt, tokens: Sequence[int], bits: int) -> Ball:
-        """Of the best row of toward, its lead over the best of against."""
-        question, z = self.question, self._stream(prompt, tokens, bits)
-        self._spend(len(question.toward) * len(question.against) * len(z))
-        leads = [
-            least([lead(question, question.readout(row, other), z) for other in question.against])
-            for row in question.toward
-        ]
-        return largest(leads)
+        self._spend(len(filled) * question.layer.width**2)
+        if question.share is not None:
+            return shortfall(question, evaluation.shares(filled, prompt.reader, question.system(len(filled), index)))
+        z = evaluation.stream(filled, prompt.reader)
+        self._spend(len(toward) * len(against) * len(z))
+        return largest(
+            [least([lead(question, question.readout(row, other), z) for other in against]) for row in toward]
+        )
 
     def _spend(self, work: int) -> None:
         self.work += work
@@ -376,7 +379,7 @@ class Check:
         section = Section(line, self.question, length, token, toward, self.header.bound)
         self._tables, self._open = {}, None
         if length is None:
-            cover(self._node, self.question.layer.heads, lambda box, of: self._cone(section, box, of))
+            cover(self._node, len(self.question.heads), lambda box, of: self._cone(section, box, of))
         else:
             self._tree(section)
 
@@ -385,7 +388,7 @@ class Check:
         rows: Sequence[int] = range(len(self.question.vocabulary) + 1)
         for bits in self.precisions:
             with ctx.workprec(bits):
-                self._spend(4 * len(rows) * self.question.layer.heads)
+                self._spend(4 * len(rows) * len(self.question.heads))
                 tables = self._at(section, {(0, self.question.against[0]): fmpq(1)}, bits)
                 values = tables.generators.values(box, of, rows)
                 self._not_above("cone: its bound", values)
@@ -424,7 +427,8 @@ class Check:
             self._spend(len(self.question.vocabulary) * layer.width * (columns // 16 + 1))
             self._spend(len(tokens) * layer.width * (columns + layer.width // 8))
             places = self._places(index, position)
-            readers[bits] = Reader(self._evaluations[bits], token, position, reading.direction(), places)
+            heads = self.question.heads
+            readers[bits] = Reader(self._evaluations[bits], token, position, reading.direction(), places, heads)
         return readers[bits]
 
     def _places(self, index: int, position: int) -> list[int]:
@@ -488,7 +492,7 @@ class Check:
         """What is bounded, c and the joint heads."""
         of = self._of(line, {"node", "c"}, ["joint"])
         entries, joint = line["c"], integers(line.get("joint", []), "joint")
-        heads = self.question.layer.heads * len({index for index, _ in of})
+        heads = len(self.question.heads) * len({index for index, _ in of})
         if not isinstance(entries, list) or len(entries) != heads:
             malformed(f"c: expected a list of {heads} numbers")
         if len(joint) > MOST_JOINT or len(set(joint)) < len(joint) or any(h >= heads for h in joint):
@@ -527,7 +531,6 @@ class Check:
         if len(of) > 1:
             malformed("exact: expected one condition in 'of'")
         ((index, against),) = of
-        readout = self.question.readout(section.toward[index], against)
         if any(len(tokens) > 1 for tokens in sets):
             kind = "invalid" if self._open is None else "undecided"
             raise RefusedError(
@@ -535,8 +538,8 @@ class Check:
             )
         for bits in self.precisions:
             with ctx.workprec(bits):
-                z = self._stream(section.prompts[index], [tokens[0] for tokens in sets], bits)
-                above = lead(self.question, readout, z) - arb(section.bound)
+                tokens, rows = [tokens[0] for tokens in sets], ([section.toward[index]], [against])
+                above = self._gain(index, section.prompts[index], tokens, *rows, bits) - arb(section.bound)
                 if above <= 0:
                     return
                 self._not_above("exact: the gain less the section's bound", [above])
@@ -571,14 +574,6 @@ class Check:
         if any(waiting) and self._open is None:
             self._open = self.lines.number
         return tuple([t for t in s if t in k or t in w] for s, k, w in zip(sets, kept, waiting, strict=True))
-
-
-def _decimal(x: fmpq, digits: int = 12, *, up: bool = False) -> str:
-    """The number in decimals, rounded down or up."""
-    above, below = int(x.p) * 10**digits, int(x.q)
-    scaled = -(-above // below) if up else above // below
-    text = str(abs(scaled)).rjust(digits + 1, "0")
-    return f"{'-' if scaled < 0 else ''}{text[:-digits]}.{text[-digits:]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -196,6 +196,14 @@ def spans(rows: Sequence[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, stops, strict=True))
 
 
+def decimal(x: fmpq, digits: int = 12, *, up: bool = False) -> str:
+    """The number in decimals, rounded down or up."""
+    above, below = int(x.p) * 10**digits, int(x.q)
+    scaled = -(-above // below) if up else above // below
+    text = str(abs(scaled)).rjust(digits + 1, "0")
+    return f"{'-' if scaled < 0 else ''}{text[:-digits]}.{text[-digits:]}"
+
+
 class Prompt(NamedTuple):
     """Token ids by position, None in a slot, and where the reader stands."""
 
@@ -237,18 +245,70 @@ class Readout(NamedTuple):
     beta: fmpq
 
 
+class Share(NamedTuple):
+    """What the gain reads in place of rows: ``below`` less the share of attention that the system's tokens get.
+
+    Attributes:
+        below: above 0, and at most 1.
+        head: whose share; None: the mean of all heads' shares.
+        of: ``before``, ``after``, ``template``, or indices of the template's tokens.
+    """
+
+    below: fmpq
+    head: int | None
+    of: Any
+
+    @classmethod
+    def read(cls, line: Mapping[str, Any], heads: int) -> Share:
+        """What a line says of it."""
+        keys(line, {"below", "of"}, ["head"])
+        below, head, of = rational(line["below"], "share.below"), line.get("head"), line["of"]
+        if not 0 < below <= 1:
+            malformed("share.below: expected a number above 0 and at most 1")
+        if "head" in line and (type(head) is not int or not 0 <= head < heads):
+            malformed(f"share.head: expected a head below {heads}")
+        if of not in ("before", "after", "template"):
+            of = integers(of, "share.of")
+            if any(a >= b for a, b in itertools.pairwise(of)):
+                malformed("share.of: expected 'before', 'after', 'template' or increasing indices")
+        return cls(below, head, of)
+
+    def tokens(self, template: Template) -> Sequence[int]:
+        """Indices of a template's tokens."""
+        first, total = len(template.before), len(template.before) + len(template.after)
+        named = {"before": range(first), "after": range(first, total), "template": range(total)}
+        chosen: Sequence[int] = named[self.of] if isinstance(self.of, str) else self.of
+        if not chosen or chosen[-1] >= total:
+            malformed(f"share.of: expected at least one token, of the template's {total}")
+        return chosen
+
+    def words(self) -> str:
+        """Which share."""
+        whose = "in the mean over all heads" if self.head is None else f"from head {self.head}"
+        tokens = {
+            "before": "the tokens before the slots",
+            "after": "the tokens after the slots",
+            "template": "all tokens but those in the slots",
+        }
+        which = tokens[self.of] if isinstance(self.of, str) else f"the template's tokens {spans(self.of)} (from 0)"
+        return f"{self.below} less the share of attention that {which} get {whose}"
+
+
 class Question:
     """The second line: the layer, the templates, the adversary and the readout.
 
     Attributes:
         templates: all have to be overridden: the gain is the least of all.
-        toward, against: rows of the readout: one of toward has to beat all of against.
+        share: what the gain reads, if that is not rows.
+        toward, against: rows of the readout: one of toward has to beat all of against; 0 stands for a share.
+        heads: those that count.
         norm: the final norm, where the readout goes through it.
     """
 
     def __init__(self, line: Mapping[str, Any], files: Files, limit: int) -> None:
-        required = {"layer", "tensors", "before", "after", "reader", "vocabulary", "toward", "against", "threshold"}
-        keys(line, required | {"through_final_norm"}, ["positions", "also"])
+        readout = {"toward", "against", "threshold", "through_final_norm"}
+        required = {"layer", "tensors", "before", "after", "reader", "vocabulary"}
+        keys(line, required | ({"share"} if "share" in line else readout), ["positions", "also"])
         self.layer = layer = Layer(table(line, "layer"), table(line, "tensors"), files)
         also = line.get("also", [])
         if not isinstance(also, list) or not all(isinstance(other, dict) for other in also):
@@ -261,6 +321,11 @@ class Question:
         if len(ends) % 2 or any(a >= b for a, b in itertools.pairwise(ends)) or (ends and ends[-1] > layer.vocabulary):
             malformed(f"vocabulary: expected increasing half-open ranges up to {layer.vocabulary}")
         self.vocabulary = [*itertools.chain.from_iterable(map(range, ends[::2], ends[1::2]))]
+        self.share = Share.read(table(line, "share"), layer.heads) if "share" in line else None
+        only = None if self.share is None else self.share.head
+        self.heads: list[int] = [*range(layer.heads)] if only is None else [only]
+        if self.share is not None:
+            line = {**line, "toward": 0, "against": 0, "threshold": "0", "through_final_norm": False}
         self.toward, self.against = (self._rows(line[key], key) for key in ("toward", "against"))
         self.normed = line["through_final_norm"]
         if not isinstance(self.normed, bool) or (self.normed and "final_norm" not in layer.norms):
@@ -304,7 +369,7 @@ class Question:
         """A template's prompt with that many slots."""
         template, total = self.templates[index], self.size(length, index)
         first, reader = len(template.before), template.reader_at(total)
-        holes = self.positions[:length] if self.positions is not None else [*range(first, first + length)]
+        holes = self._holes(length, first)
         if len(holes) < length or any(a >= b for a, b in itertools.pairwise([*holes, total])):
             malformed(f"positions: expected at least {length} increasing positions in a prompt of {total} tokens")
         taken, rest = set(holes), iter(template.before + template.after)
@@ -317,6 +382,8 @@ class Question:
             malformed(f"the reader at position {reader} can't see the slot at position {holes[-1]}")
         if length and not self.vocabulary:
             malformed("vocabulary: empty; expected at least one token")
+        if self.share is not None and not {*self.layer.visible(reader, total)} & {*self.system(total, index)}:
+            malformed(f"share.of: the reader at position {reader} sees none of these tokens, so their share is 0")
         return Prompt(tokens, reader)
 
     def lengths(self, header: Header) -> list[int | None]:
@@ -349,6 +416,18 @@ class Question:
             malformed(f"reader: {reader!r} is not the same token of the template at every length")
         return None
 
+    def _holes(self, length: int, first: int) -> list[int]:
+        """Where that many slots stand, if between the template's parts then from position ``first``."""
+        return self.positions[:length] if self.positions is not None else [*range(first, first + length)]
+
+    def system(self, total: int, index: int) -> list[int]:
+        """Where the tokens stand whose share is read, in a template's prompt of that many tokens."""
+        template, share = self.templates[index], self.share
+        assert share is not None, "rows are read of the stream"
+        holes = self._holes(total - len(template.before) - len(template.after), len(template.before))
+        fixed = [position for position in range(total) if position not in holes]
+        return [fixed[i] for i in share.tokens(template)]
+
     def size(self, length: int, index: int = 0) -> int:
         """The tokens of a template's prompt with that many slots."""
         total = len(self.templates[index].before) + len(self.templates[index].after) + length
@@ -370,6 +449,7 @@ class Question:
         prompts = [f"position {t.reader!r} of the prompt {t.before!r:.400} … {t.after!r:.400}" for t in self.templates]
         read = prompts[0] if len(prompts) == 1 else f"the least of {len(prompts)} readings, at {'; at '.join(prompts)},"
         gain = f"row {self.toward[0]} less row {self.against[0]} of the readout"
+        gain = gain if self.share is None else self.share.words()
         if len(self.toward) * len(self.against) > 1:
             gain = (
                 f"the largest of the rows {spans(self.toward)} of the readout less the largest of {spans(self.against)}"
@@ -377,7 +457,7 @@ class Question:
         slots = "between them" if self.positions is None else f"at the first of the positions {self.positions!r:.200}"
         norms = ", ".join(layer.norms) or "none"
         return (
-            f"Gain: {gain}, less {self.threshold}, "
+            f"Gain: {gain}, {'' if self.share is not None else f'less {self.threshold}, '}"
             f"{'through the final norm, ' if self.normed else ''}read at {read} with the slots {slots}, for "
             f"{len(self.vocabulary)} of "
             f"{layer.vocabulary} tokens.\nLayer: {layer.heads} heads over {layer.groups}, width {layer.width}, "

@@ -183,19 +183,37 @@ class Evaluation:
     def stream(self, tokens: Sequence[int], reader: int) -> Row:
         """z: the residual stream of the reader in a whole prompt, after attention."""
         layer, z = self.layer, self.direct(tokens[reader], reader)
-        queries = self.queries(tokens[reader], reader)
-        seen = layer.visible(reader, len(tokens))
-        rows = {j: self.row(tokens[j], j, ("embedding_norm", "pre_norm")) for j in seen}
-        for head, query in enumerate(queries):
+        rows, exponentials = self._attention(tokens, reader)
+        for head, weights in enumerate(exponentials):
             group = layer.group(head)
-            mixed, total = [arb(0)] * layer.value_width, arb(0)
+            mixed, total = [arb(0)] * layer.value_width, sum(weights.values(), arb(0))
             for j, y in rows.items():
-                key = normalise(layer.norms.get("key_norm"), [*map(add, linear(y, self.wk[group]), self.bk[group])])
-                weight = (dot(query, self.turn(key, j)) + self.bias(head, reader, j)).exp()
                 value = map(add, linear(y, self.wv[group]), self.bv[group])
-                mixed, total = [m + weight * v for m, v in zip(mixed, value, strict=True)], total + weight
+                mixed = [m + weights[j] * v for m, v in zip(mixed, value, strict=True)]
             z = [*map(add, z, linear([m / total for m in mixed], self.wo[head]))]
         return z
+
+    def shares(self, tokens: Sequence[int], reader: int, places: Sequence[int]) -> Row:
+        """Each head's attention to some positions of a whole prompt, as seen by the reader."""
+        _, exponentials = self._attention(tokens, reader)
+        return [
+            sum((weight for j, weight in weights.items() if j in places), arb(0)) / sum(weights.values(), arb(0))
+            for weights in exponentials
+        ]
+
+    def _attention(self, tokens: Sequence[int], reader: int) -> tuple[dict[int, Row], list[dict[int, Ball]]]:
+        """y of each position that the reader sees, and for each head e^score of each."""
+        layer = self.layer
+        seen = layer.visible(reader, len(tokens))
+        rows = {j: self.row(tokens[j], j, ("embedding_norm", "pre_norm")) for j in seen}
+        exponentials = []
+        for head, query in enumerate(self.queries(tokens[reader], reader)):
+            group, weights = layer.group(head), dict[int, Ball]()
+            for j, y in rows.items():
+                key = normalise(layer.norms.get("key_norm"), [*map(add, linear(y, self.wk[group]), self.bk[group])])
+                weights[j] = (dot(query, self.turn(key, j)) + self.bias(head, reader, j)).exp()
+            exponentials.append(weights)
+        return rows, exponentials
 
     def farthest(self, held: Mapping[int, Sequence[int]], centre: bool) -> Ball:
         """Σ_h max |P o_h| over the tokens that the visible positions may hold; P centres or does nothing."""
@@ -296,25 +314,33 @@ class Reader:
         token, position: the reader.
         direction: what z is read in.
         places: the positions of which whole vocabularies are asked.
+        heads: those that are asked about.
     """
 
     def __init__(
-        self, evaluation: Evaluation, token: int, position: int, direction: Row, places: Sequence[int]
+        self,
+        evaluation: Evaluation,
+        token: int,
+        position: int,
+        direction: Row,
+        places: Sequence[int],
+        heads: Sequence[int],
     ) -> None:
-        self.evaluation, self.position, self.places = evaluation, position, places
+        self.evaluation, self.position, self.places, self.heads = evaluation, position, places, heads
         self.direct = dot(direction, evaluation.direct(token, position))
-        self._queries, self._direction = evaluation.queries(token, position), direction
+        queries = evaluation.queries(token, position)
+        self._queries, self._direction = [queries[head] for head in heads], direction
         self._projection = self._project(places)
         self._known: dict[int, dict[int, Row]] = {place: {} for place in places}
 
     def _project(self, places: Sequence[int]) -> Projection:
         evaluation, layer = self.evaluation, self.evaluation.layer
         column = arb_mat(layer.width, 1, self._direction)
-        reads = [wo * column for wo in evaluation.wo]
-        groups = [layer.group(head) for head in range(layer.heads)]
+        reads = [evaluation.wo[head] * column for head in self.heads]
+        groups = [layer.group(head) for head in self.heads]
         columns = [list((evaluation.wv[g] * read).entries()) for g, read in zip(groups, reads, strict=True)]
         constants = [dot(evaluation.bv[g], read.entries()) for g, read in zip(groups, reads, strict=True)]
-        values = range(layer.heads)
+        values = range(len(self.heads))
         if "key_norm" in layer.norms:  # keys themselves; their scores follow in _terms
             columns += [[*key] for w in evaluation.wk for key in zip(*w.tolist(), strict=True)]
             constants += chain.from_iterable(evaluation.bk)
@@ -327,21 +353,21 @@ class Reader:
                     turned = evaluation.turn(query, -place)
                     columns.append(list((evaluation.wk[g] * arb_mat(len(turned), 1, turned)).entries()))
                     constants.append(dot(evaluation.bk[g], turned))
-            uses[place] = (*values, *range(start, start + layer.heads))
+            uses[place] = (*values, *range(start, start + len(values)))
         return Projection(evaluation, columns, constants, uses)
 
     def _terms(self, rows: list[Row], place: int) -> Iterator[Row]:
         """From projected rows to b and a, 2H a row."""
         layer, norm = self.evaluation.layer, self.evaluation.layer.norms.get("key_norm")
-        biases = [self.evaluation.bias(head, self.position, place) for head in range(layer.heads)]
+        biases = [self.evaluation.bias(head, self.position, place) for head in self.heads]
         turned = [self.evaluation.turn(query, -place) for query in self._queries]
         for row in rows:
-            scores = row[layer.heads :]
+            scores = row[len(self.heads) :]
             if norm is not None:
                 keys = [
                     normalise(norm, scores[i : i + layer.head_width]) for i in range(0, len(scores), layer.head_width)
                 ]
-                scores = [dot(query, keys[layer.group(head)]) for head, query in enumerate(turned)]
+                scores = [dot(query, keys[layer.group(head)]) for head, query in zip(self.heads, turned, strict=True)]
             b = [score.exp() for score in map(add, scores, biases)]
             yield [*b, *map(mul, b, row)]
 
@@ -356,7 +382,7 @@ class Reader:
 
     def fixed(self, tokens: Mapping[int, int]) -> tuple[Row, Row]:
         """The sums B and A over positions that hold one token each."""
-        heads, total = self.evaluation.layer.heads, [arb(0)] * (2 * self.evaluation.layer.heads)
+        heads, total = len(self.heads), [arb(0)] * (2 * len(self.heads))
         for place, token in tokens.items():
             rows = self._project((place,)).apply((token,), (place,))[place]
             total = [*map(add, total, next(self._terms(rows, place)))]

@@ -15,7 +15,7 @@ from typing import Any
 from flint import arb, ctx, fmpq
 
 from tokendemo_formal.certificates.claim import Prompt, Question, Readout
-from tokendemo_formal.certificates.layer import Ball, Evaluation, Row, centred, dot, root
+from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, centred, dot, root
 from tokendemo_formal.certificates.stored import RefusedError, keys, malformed, rational
 
 KINDS = ("folded", "tangent", "deviation")
@@ -37,6 +37,12 @@ def lead(question: Question, readout: Readout, z: Row) -> Ball:
         z = centred(z) if question.norm.centred else z
         value *= (dot(z, z) / len(z) + arb(question.norm.eps)).rsqrt()
     return value + arb(readout.beta)
+
+
+def shortfall(question: Question, shares: Row) -> Ball:
+    """What the share lacks of ``below``, given that of each head."""
+    assert question.share is not None
+    return arb(question.share.below) - sum((shares[h] for h in question.heads), arb(0)) / len(question.heads)
 
 
 class Section:
@@ -114,7 +120,11 @@ class Section:
     def reading(self, index: int, against: int) -> Reading:
         """The linear function that stands in for the lead over one row in one template."""
         if (index, against) not in self._readings:
-            self._readings[index, against] = Reading(self, index, self.question.readout(self.toward[index], against))
+            if self.question.share is None:
+                reading = Reading(self, index, self.question.readout(self.toward[index], against))
+            else:
+                reading = ShareReading(self, index, Readout([fmpq(0)] * self.question.layer.width, fmpq(0)))
+            self._readings[index, against] = reading
         return self._readings[index, against]
 
     def held(self, index: int) -> dict[int, Sequence[int]]:
@@ -162,6 +172,15 @@ class Reading:
             return -kappa * arb(self._tangent[-1]) * arb(norm.eps).sqrt()
         return -kappa * self._largest_deviation(evaluation) if self.kind == "deviation" else arb(0)
 
+    def fixed(self, reader: Reader) -> tuple[Row, Row]:
+        """The sums B and A over what the template holds."""
+        return reader.fixed(self._held())
+
+    def _held(self) -> dict[int, int]:
+        """The token of each visible position that is no slot."""
+        prompt, held = self._section.prompts[self._index], self._section.held(self._index)
+        return {j: tokens[0] for j, tokens in held.items() if prompt.tokens[j] is not None}
+
     def _largest_deviation(self, evaluation: Evaluation) -> Ball:
         """σ̂: z is its own part and for each head a mean of outputs, so no longer than they are."""
         norm, reader, held = self._norm, self._section.prompts[self._index].reader, self._section.held(self._index)
@@ -170,3 +189,25 @@ class Reading:
         own = centred(own) if norm.centred else own
         length = root(dot(own, own)) + evaluation.farthest(held, norm.centred)
         return (length * length / len(own) + arb(norm.eps)).sqrt()
+
+
+class ShareReading(Reading):
+    """``below`` less the share less the section's bound: nothing is read of z, and −1/n of the attention that each of n
+    heads gives to a system token, so that a = 0 in every slot."""
+
+    def __init__(self, section: Section, index: int, readout: Readout) -> None:
+        super().__init__(section, index, readout)
+        self.kind = "share"
+
+    def constant(self, evaluation: Evaluation) -> Ball:
+        """What is added to the reading of the attention."""
+        share = self._section.question.share
+        assert share is not None
+        return arb(share.below - self._section.bound)
+
+    def fixed(self, reader: Reader) -> tuple[Row, Row]:
+        """The sums B and A over what the template holds."""
+        question, held = self._section.question, self._held()
+        system = question.system(len(self._section.prompts[self._index].tokens), self._index)
+        ours, _ = reader.fixed({j: token for j, token in held.items() if j in system})
+        return reader.fixed(held)[0], [-b / len(question.heads) for b in ours]

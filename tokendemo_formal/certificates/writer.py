@@ -18,7 +18,7 @@ from tokendemo_formal.attention import Alibi, Layer, Learned, Rotary, Sinusoidal
 from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.proof import Box, Combination, Cone, Exact, Filter, Leaf, Section, Split, Trace
-from tokendemo_formal.override.question import Question
+from tokendemo_formal.override.question import Question, Share
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
 
@@ -152,9 +152,6 @@ def _words(claim: str, answer: Answer) -> str:
 
 
 def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
-    rows = question.readout.rows
-    if rows is None:
-        raise UnsupportedError("a certificate names the rows that are read; this question's are no rows of a model")
     described: dict[str, Any] = {
         "layer": _layer(question.layer),
         "tensors": dict(tensors),
@@ -162,11 +159,7 @@ def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
         "after": list(question.after),
         "reader": question.reader,
         "vocabulary": _ranges(question.vocabulary),
-        "toward": rows[0] if question.contest is None else _ranges(question.toward),
-        "against": rows[1] if question.contest is None else _ranges(question.against),
-        "threshold": str(question.readout.threshold),
-        "through_final_norm": question.readout.final_norm and question.layer.final_norm is not None,
-    }
+    } | _readout(question)
     if question.positions is not None:
         described["positions"] = list(question.positions)
     if question.also:
@@ -175,6 +168,24 @@ def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
             for other in question.also
         ]
     return described
+
+
+def _readout(question: Question) -> dict[str, Any]:
+    """What the gain reads: rows, or a share of attention."""
+    share = question.readout
+    if isinstance(share, Share):
+        of = share.of if isinstance(share.of, str) else sorted(share.of)
+        head = {} if share.head is None else {"head": share.head}
+        return {"share": {"below": str(share.below), "of": of} | head}
+    rows = share.rows
+    if rows is None:
+        raise UnsupportedError("a certificate names the rows that are read; this question's are no rows of a model")
+    return {
+        "toward": rows[0] if question.contest is None else _ranges(question.toward),
+        "against": rows[1] if question.contest is None else _ranges(question.against),
+        "threshold": str(share.threshold),
+        "through_final_norm": share.final_norm and question.layer.final_norm is not None,
+    }
 
 
 def _layer(layer: Layer) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class Answer:
         margin: of the witness, enclosed in balls from the weights, or None; with several templates the least.
         prompts, margins: with several templates or rows, of each template.
         pairs: likewise, the two rows between which it is closest: the best toward, and the best against.
+        shares: for a question of a share, each head's share of attention in the prompt of each template.
         upper: a proved upper bound of the margin over all assignments with ``slots`` slots, where one was proved.
         unlimited: whether ``never``, or ``upper``, is about every number of slots, however large.
         ruled_out: the lengths for which it is proved that no assignment overrides.
@@ -87,6 +88,7 @@ class Answer:
     prompts: tuple[tuple[int, ...], ...] = ()
     margins: tuple[Bounds, ...] = ()
     pairs: tuple[tuple[int, int], ...] = ()
+    shares: tuple[tuple[Bounds, ...], ...] = ()
     upper: Fraction | None = None
     unlimited: bool = False
     ruled_out: tuple[int, ...] = ()

@@ -90,7 +90,7 @@ class _AnyNumber:
         self.linear, rays = run.rays(run.question.prompt(1), (0,))
         run.clock.timed("tables", began)
         self.cone = ConeSearch(rays)
-        self._one_head = run.question.layer.heads == 1 and self.linear.kind in ("plain", "folded")
+        self._one_head = run.question.layer.heads == 1 and self.linear.kind in ("plain", "share", "folded")
         self._nodes = 0
         self.known: Assignment | None = None
 
@@ -134,7 +134,7 @@ class _AnyNumber:
         """With a bound of all lengths, and an override met at a longer length."""
         run, upper = self.run, None
         self.cone.run(_FIRST_BOXES, run.limits, to_the_end=True)
-        if self.linear.kind == "plain" and math.isfinite(self.cone.bound):
+        if self.linear.kind in ("plain", "share") and math.isfinite(self.cone.bound):
             upper = Fraction(self.cone.bound)
         if self.known is not None:
             best = run.witnessed("any-length", run.question.prompt(len(self.known)), self.known)

@@ -247,7 +247,7 @@ class CompoundRun(Run):
 
     def _leads(self, template: int, toward: int, stream: Array) -> Iterator[tuple[int, Any]]:
         """The lead over each row against, in balls."""
-        contest, threshold = self.question.contest, ball(self.question.readout.threshold)
+        contest, threshold = self.question.contest, ball(self.question.row_readout.threshold)
         assert contest is not None
         against = self.question.against
         own, bias = BALLS.constant(contest.rows[toward]), ball(contest.bias(toward))

@@ -86,25 +86,38 @@ class ExactGain:
 
     def decompose(self, prompt: Sequence[int], reader: int, bits: int) -> Decomposition:
         """The gain and its parts, in balls of that working precision."""
-        layer, readout = self.question.layer, self.question.readout
+        layer = self.question.layer
         with precision(bits):
             raw = self.computation(bits).rows(prompt, range(len(prompt)))
             visible = [p for p in range(len(prompt)) if layer.sees(reader, p)]
             reading = self._reading(prompt[reader], reader, bits, whole=False)
-            scores, readouts = votes_of(reading, raw, visible)
+            scores, readouts = votes_of(self.question, reading, raw, visible)
             weights = layer.normaliser(BALLS, scores)
             direct = reading.direct()[0]
             norm = final_norm(self.question)
             if norm is None:
-                constant = constant_of(BALLS, readout)
+                constant = read(BALLS, self.question)[1]
                 gain = direct + BALLS.sum((weights * readouts).reshape(-1), 0) + constant
                 return Decomposition(weights, readouts, direct + constant, gain)
-            full = self._reading(prompt[reader], reader, bits, whole=True)
+            readout, full = self.question.row_readout, self._reading(prompt[reader], reader, bits, whole=True)
             votes = [full.votes(raw[p : p + 1], p) for p in visible]
             stream = full.total(scores, BALLS.stack([r[0] for _, r in votes]))
             plain = (BALLS.constant(readout.toward) - BALLS.constant(readout.against)).reshape(-1, 1)
             gain = project(BALLS, fold(BALLS, norm, plain, None), stream.reshape(1, -1))[0, 0]
             return Decomposition(weights, readouts, direct, gain + constant_of(BALLS, readout))
+
+    def shares(self, prompt: Sequence[int], reader: int) -> tuple[tuple[Fraction, Fraction], ...]:
+        """Rational bounds of each head's share of attention, for a question of a share."""
+        positions = [p for p in range(len(prompt)) if self.question.layer.sees(reader, p)]
+        system = set(self.question.system(len(prompt)))
+        rows = [i for i, position in enumerate(positions) if position in system]
+        for bits in PRECISIONS:
+            weights = self.decompose(prompt, reader, bits).weights
+            with precision(bits):
+                shares = tuple(map(endpoints, BALLS.sum(weights[rows], 0)))
+            if all(high - low <= low * _NARROW for low, high in shares):
+                break
+        return shares
 
     def stream(self, prompt: Sequence[int], reader: int, bits: int) -> Array:
         """(d,) what the readout's rows are multiplied with: the residual stream, or the final norm of it."""

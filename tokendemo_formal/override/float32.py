@@ -49,7 +49,7 @@ from tokendemo_formal.attention import (
 from tokendemo_formal.errors import UnsupportedError
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure
 from tokendemo_formal.override.answer import Answer
-from tokendemo_formal.override.question import Prompt, Question
+from tokendemo_formal.override.question import Prompt, Question, Share
 from tokendemo_formal.override.reading import final_norm
 
 U = 2.0**-24
@@ -83,6 +83,8 @@ def float32_distance(question: Question, assignment: Sequence[int] | None = None
     """
     if question.contest is not None:
         raise UnsupportedError("float32 runs are bounded for one row toward and one against")
+    if isinstance(question.readout, Share):
+        raise UnsupportedError("float32 runs are bounded for margins that read rows, not for shares of attention")
     if question.also:  # the margin is the least of all, so no further off than one of them
         alone = (question.with_template(index) for index in range(len(question.templates)))
         return max(float32_distance(one, assignment) for one in alone)
@@ -340,7 +342,7 @@ class _Run:
         self.norm = final_norm(question)
         if self.norm is not None and not self.filled:
             raise UnsupportedError("over all assignments, a float32 run through a final norm has no bound here")
-        readout = question.readout
+        readout = question.row_readout
         rows = (readout.toward, readout.against)
         self.rows = [exact(row).reshape(1, -1) for row in rows]
         self.direction = self.rows[0] - self.rows[1]
@@ -457,7 +459,7 @@ class _Run:
     # From those to the margin
 
     def distance(self) -> float:
-        layer, prompt, readout = self.layer, self.prompt, self.question.readout
+        layer, prompt, readout = self.layer, self.prompt, self.question.row_readout
         own_token = prompt.tokens[prompt.reader]
         assert own_token is not None
         rows = self._rows([own_token], prompt.reader)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -40,6 +40,34 @@ class Readout:
     threshold: Fraction = Fraction(0)
     final_norm: bool = False
     rows: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the margin reads in place of rows: ``below`` less the share of attention that the system's tokens get.
+
+    A head's share is the sum of its attention weights on these tokens: above 0, and at most 1. An override pushes it
+    below ``below``.
+
+    Args:
+        below: exact; above 0, where a share always is, and at most 1.
+        head: whose share; None: the mean of all heads' shares.
+        of: which tokens are the system's: those ``"before"`` the slots, those ``"after"`` them, the whole
+            ``"template"``, or a list of indices into the template's tokens (``before``, then ``after``; no slots).
+    """
+
+    below: Fraction
+    head: int | None = None
+    of: Literal["before", "after", "template"] | tuple[int, ...] = "before"
+
+    rows: ClassVar[tuple[int, int]] = (0, 0)
+    """Of no model: the only condition of a template goes by row 0."""
+    final_norm: ClassVar[bool] = False
+
+    def tokens(self, before: int, after: int) -> Sequence[int]:
+        """The system's tokens as indices into a template of that many tokens before and after the slots."""
+        named = {"before": range(before), "after": range(before, before + after), "template": range(before + after)}
+        return named[self.of] if isinstance(self.of, str) else self.of
 
 
 @dataclass(frozen=True)
@@ -107,7 +135,7 @@ class Question:
 
     Args:
         layer: the layer.
-        readout: what the margin reads.
+        readout: what the margin reads: rows, or a share of attention.
         before, after: the template's token ids around the slots.
         reader: ``"first"``, ``"last"`` or a position of the whole prompt; negative ones count from its end.
         slots: how many slots (for the shortest override: the most to try; for any number of them it has no part).
@@ -121,11 +149,11 @@ class Question:
     Raises:
         ScenarioError: for ids outside the layer's vocabulary, a reader outside the prompt, an empty vocabulary,
             a prompt longer than the context, slots that the reader can't see, readout rows that are not (d,) finite
-            numbers.
+            numbers, a share that no token can change or of tokens that there aren't.
     """
 
     layer: Layer
-    readout: Readout
+    readout: Readout | Share
     before: tuple[int, ...]
     after: tuple[int, ...]
     reader: Literal["first", "last"] | int
@@ -151,7 +179,10 @@ class Question:
             raise ScenarioError(f"adversary.slots: expected 0 or more, found {self.slots!r}")
         if self.reader not in ("first", "last") and not isinstance(self.reader, int):
             raise ScenarioError(f"template.reader: expected 'first', 'last' or a position; found {self.reader!r}")
-        self._check_readout()
+        if isinstance(self.readout, Share):
+            self._check_share(self.readout)
+        else:
+            self._check_rows(self.readout)
         if self.slots and not self.vocabulary:
             raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
         if self.positions is not None and (
@@ -177,8 +208,29 @@ class Question:
         template = self.templates[index]
         return replace(self, before=template.before, after=template.after, reader=template.reader, also=())
 
-    def _check_readout(self) -> None:
-        readout, width = self.readout, self.layer.width
+    def _check_share(self, share: Share) -> None:
+        if self.contest is not None:
+            raise ScenarioError("share: given beside rows that compete; drop one of the two")
+        if not 0 < share.below <= 1:
+            found = Decimal(share.below.numerator) / share.below.denominator
+            raise ScenarioError(
+                f"share.below: found {found:.9g}; expected a number above 0, which a share of attention never reaches, "
+                "and at most 1, which it never exceeds"
+            )
+        if share.head is not None and not 0 <= share.head < self.layer.heads:
+            raise ScenarioError(f"share.head: found {share.head}; the layer has heads 0 to {self.layer.heads - 1}")
+        size = len(self.before) + len(self.after)
+        tokens = share.tokens(len(self.before), len(self.after))
+        if not tokens:
+            raise ScenarioError(f"share.of: found {share.of!r}, which holds no token; name some of the template's")
+        if len(set(tokens)) < len(tokens) or not set(tokens) <= set(range(size)):
+            raise ScenarioError(
+                f"share.of: expected indices of the template's {size} tokens, 0 to {size - 1}, each once; found "
+                f"{list(tokens)}"
+            )
+
+    def _check_rows(self, readout: Readout) -> None:
+        width = self.layer.width
         for name in ("toward", "against"):
             row = getattr(readout, name)
             if not isinstance(row, np.ndarray) or row.shape != (width,):
@@ -193,6 +245,12 @@ class Question:
                 raise ScenarioError(
                     f"readout.{name}: expected a number of at most {sys.float_info.max:.1e} in size, found {found}"
                 )
+
+    @property
+    def row_readout(self) -> Readout:
+        """The readout of a question that reads rows."""
+        assert isinstance(self.readout, Readout), "a share of attention reads no rows"
+        return self.readout
 
     @property
     def several(self) -> bool:
@@ -217,7 +275,7 @@ class Question:
         if contest is None:
             return question
         readout = replace(
-            self.readout,
+            self.row_readout,
             toward=contest.rows[toward],
             against=contest.rows[against],
             toward_bias=contest.bias(toward),
@@ -257,10 +315,7 @@ class Question:
         limit = self.layer.context
         if limit is not None and length > limit:  # before anything of that length is made
             raise ScenarioError(f"template: {length} tokens with {slots} slots, but the layer has {limit} positions")
-        if self.positions is None:
-            holes: Sequence[int] = range(len(self.before), len(self.before) + slots)
-        else:
-            holes = self.positions[:slots]
+        holes = self._holes(slots)
         if any(not 0 <= p < length for p in holes):
             raise ScenarioError(
                 f"adversary.positions: {list(holes)} don't lie in a prompt of {length} tokens (0 to {length - 1})"
@@ -281,7 +336,24 @@ class Question:
                 f"adversary.slots: the reader at position {reader} can't see the slot at position {unseen[0]} (causal "
                 "mask); move the reader behind the slots"
             )
+        if isinstance(self.readout, Share) and not any(self.layer.sees(reader, p) for p in self.system(length)):
+            raise ScenarioError(
+                f"share.of: the reader at position {reader} sees none of these tokens (causal mask), so their share is "
+                "0 whatever the adversary does; name others, or move the reader"
+            )
         return Prompt(tokens, reader)
+
+    def _holes(self, slots: int) -> Sequence[int]:
+        """The positions of that many slots."""
+        first = len(self.before)
+        return range(first, first + slots) if self.positions is None else self.positions[:slots]
+
+    def system(self, length: int) -> tuple[int, ...]:
+        """The positions of the tokens whose share is read, in a prompt of that many tokens."""
+        assert isinstance(self.readout, Share), "rows are read of the residual stream, not of positions"
+        taken = set(self._holes(length - len(self.before) - len(self.after)))
+        fixed = [p for p in range(length) if p not in taken]
+        return tuple(sorted(fixed[i] for i in self.readout.tokens(len(self.before), len(self.after))))
 
     @property
     def vocabulary_array(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokendemo_formal.attention import Norm, Reading, fold
+from tokendemo_formal.attention import Alibi, Norm, Reading, Weights, fold
 from tokendemo_formal.numbers.balls import BALLS, ball
 from tokendemo_formal.numbers.base import Array, Numbers
-from tokendemo_formal.override.question import Question, Readout
+from tokendemo_formal.override.question import Question, Readout, Share
 
 
 def read(numbers: Numbers, question: Question) -> tuple[Array, Array]:
     """(d, 1) the direction that the residual stream is read in, and the constant added: the gain, up to the final norm.
 
-    With a final norm the direction is the folded one, to be divided by the deviation.
+    With a final norm the direction is the folded one, to be divided by the deviation. A share reads nothing of the
+    stream: its direction is 0, and what it reads of the attention is said by :func:`share_readouts`.
     """
+    if isinstance(question.readout, Share):
+        return numbers.constant(np.zeros((question.layer.width, 1))), numbers.constant(question.readout.below)
     readout, norm = question.readout, question.layer.final_norm
     direction = (numbers.constant(readout.toward) - numbers.constant(readout.against)).reshape(-1, 1)
     constant = constant_of(numbers, readout)
@@ -41,11 +44,62 @@ def constant_of(numbers: Numbers, readout: Readout) -> Array:
     )
 
 
-def votes_of(reading: Reading, raw: Array, visible: Iterable[int]) -> tuple[Array, Array]:
+def votes_of(question: Question, reading: Reading, raw: Array, visible: Sequence[int]) -> tuple[Array, Array]:
     """Scores and readouts, (n, H) each, of the rows of a prompt that the reader sees."""
     numbers = reading.computation.numbers
     votes = [reading.votes(raw[p : p + 1], p) for p in visible]
-    return numbers.stack([s[0] for s, _ in votes]), numbers.stack([r[0, :, 0] for _, r in votes])
+    scores = numbers.stack([s[0] for s, _ in votes])
+    if isinstance(question.readout, Share):
+        return scores, numbers.constant(share_readouts(question, len(raw), visible))
+    return scores, numbers.stack([r[0, :, 0] for _, r in votes])
+
+
+def share_readouts(question: Question, length: int, positions: Sequence[int]) -> NDArray[np.object_]:
+    """(n, H) Fractions: what a unit of a head's attention to a position adds to below - share.
+
+    A system position adds -1 for the head that is looked at, or -1/H for each where it is the mean; all others nothing.
+
+    Args:
+        question: of a share.
+        length: of the prompt.
+        positions: in it.
+    """
+    share, heads = question.readout, question.layer.heads
+    assert isinstance(share, Share), "rows are read by their direction"
+    each = [Fraction(-1, heads) if share.head is None else Fraction(-(h == share.head)) for h in range(heads)]
+    system = set(question.system(length))
+    rows = [each if position in system else [Fraction(0)] * heads for position in positions]
+    return np.array(rows, dtype=object).reshape(len(rows), heads)
+
+
+def attention_alone(question: Question) -> Question:
+    """The same question of a share, to a layer without what it does not read: values, and heads that don't count."""
+    share, layer = question.readout, question.layer
+    assert isinstance(share, Share), "rows are read of the residual stream, which values make"
+    heads = slice(None) if share.head is None else slice(share.head, share.head + 1)
+    first = 0 if share.head is None else layer.group_of(share.head)
+    groups = slice(None) if share.head is None else slice(first, first + 1)
+
+    def chosen(array: Weights | None, which: slice) -> Weights | None:
+        return None if array is None else array[which]
+
+    positions = layer.positions
+    wq, wk = layer.wq[heads], layer.wk[groups]
+    alone = replace(
+        layer,
+        wq=wq,
+        wk=wk,
+        wv=np.zeros((len(wk), layer.width, 1)),
+        wo=np.zeros((len(wq), 1, layer.width)),
+        bq=chosen(layer.bq, heads),
+        bk=chosen(layer.bk, groups),
+        bv=None,
+        bo=None,
+        positions=Alibi(positions.slopes[heads]) if isinstance(positions, Alibi) else positions,
+        score_bias=chosen(layer.score_bias, heads),
+        residual=False,
+    )
+    return replace(question, layer=alone, readout=replace(share, head=None))
 
 
 @dataclass(frozen=True)
@@ -56,15 +110,16 @@ class LinearReading:
         direction: (d, 1).
         constant: scalar.
         target: what the linear function is compared with.
-        kind: ``plain``: the gain itself; ``folded``: of its sign; ``tangent``, ``deviation``: above it. So
-            gain > asked target ⇔ <direction, z> + constant > target for the first two, and ⇒ for the others.
+        kind: ``plain``: the gain itself; ``share``: likewise, less what is read of the attention; ``folded``: of its
+            sign; ``tangent``, ``deviation``: above it. So gain > asked target ⇔ <direction, z> + constant > target for
+            the first three, and ⇒ for the others.
         point: of a tangent, e.
     """
 
     direction: Array
     constant: Array
     target: float
-    kind: Literal["plain", "folded", "tangent", "deviation"]
+    kind: Literal["plain", "share", "folded", "tangent", "deviation"]
     point: tuple[float, ...] = ()
 
 
@@ -75,7 +130,7 @@ def final_norm(question: Question) -> Norm | None:
 
 def norm_offset(question: Question) -> Fraction:
     """β in gain = N(z)/σ(z) + β, for a readout through a final norm; exact."""
-    readout, norm = question.readout, final_norm(question)
+    readout, norm = question.row_readout, final_norm(question)
     offset = Fraction(readout.toward_bias) - Fraction(readout.against_bias) - Fraction(readout.threshold)
     if norm is not None and norm.bias is not None:
         rows = zip(readout.toward.tolist(), readout.against.tolist(), norm.bias.tolist(), strict=True)
@@ -91,7 +146,8 @@ def plain_reading(question: Question, target: float) -> LinearReading | None:
     """
     if final_norm(question) is None:
         direction, constant = read(BALLS, question)
-        return LinearReading(direction, constant, target, "plain")
+        kind: Literal["plain", "share"] = "share" if isinstance(question.readout, Share) else "plain"
+        return LinearReading(direction, constant, target, kind)
     if norm_offset(question) == Fraction(target):
         direction, _ = read(BALLS, question)
         return LinearReading(direction, ball(0), 0.0, "folded")

@@ -23,8 +23,15 @@ from tokendemo_formal.override.exact import PRECISIONS, ExactGain
 from tokendemo_formal.override.many_heads import Search
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
 from tokendemo_formal.override.proof import Exact, Section
-from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
-from tokendemo_formal.override.reading import LinearReading, final_norm, norm_offset, plain_reading, tangent_reading
+from tokendemo_formal.override.question import Ask, Engine, Prompt, Question, Share
+from tokendemo_formal.override.reading import (
+    LinearReading,
+    attention_alone,
+    final_norm,
+    norm_offset,
+    plain_reading,
+    tangent_reading,
+)
 from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, Rays, TableBuilder, assemble
 
 LARGEST_READER_VOCABULARY = 2048
@@ -103,6 +110,9 @@ def solve(
         raise InputError(f"workers: expected at least 1, found {workers}")
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
+    asked = question
+    if isinstance(question.readout, Share):
+        question = attention_alone(question)
     if question.several and executor is not None:
         raise InputError("executor: a question of several templates or readouts is searched on one processor")
     if ask == "any-length":
@@ -123,12 +133,25 @@ def solve(
         answer = run.maximum(tolerance)
     return replace(
         answer,
+        shares=_shares(asked, answer),
         seconds=run.clock.seconds,
         nodes=run.nodes,
         rigour=_RIGOUR[engine],
         notes=tuple(run.notes),
         proof=tuple(run.sections),
     )
+
+
+def _shares(question: Question, answer: Answer) -> tuple[tuple[Bounds, ...], ...]:
+    """Each head's share of attention in each of the witness's prompts, for a question of a share."""
+    if not isinstance(question.readout, Share) or answer.prompt is None:
+        return ()
+    found = []
+    for k, tokens in enumerate(answer.prompts or (answer.prompt,)):
+        one = question.with_template(k)
+        shares = ExactGain(one).shares(tokens, one.prompt(answer.slots).reader)
+        found.append(tuple(Bounds(*ends) for ends in shares))
+    return tuple(found)
 
 
 _RIGOUR = {

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from tokendemo_formal.attention import Computation, Projection, Reading, Rotary
 from tokendemo_formal.numbers.balls import BALLS, precision
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, TINY, UNIT, Enclosure, Rows, Table, from_balls
-from tokendemo_formal.override.question import Prompt, Question
-from tokendemo_formal.override.reading import LinearReading
+from tokendemo_formal.override.question import Prompt, Question, Share
+from tokendemo_formal.override.reading import LinearReading, share_readouts
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -243,7 +243,8 @@ class TableBuilder:
         key = (token, self._place(reading.position), self._place(position))
         if key not in self._votes:
             scores, readouts = reading.votes(Rows(self._table, self.computation.shift(position)), position)
-            self._votes[key] = scores, readouts[:, :, 0]
+            of_share = isinstance(self.question.readout, Share)  # whose system tokens stand in no slot
+            self._votes[key] = scores, Enclosure(np.zeros(scores.shape)) if of_share else readouts[:, :, 0]
         return self._votes[key]
 
     def _template_votes(self, reading: Reading, prompt: Prompt) -> tuple[Enclosure, Enclosure]:
@@ -255,6 +256,10 @@ class TableBuilder:
         ]
         votes = [reading.votes(raw, position) for position, raw in raws]
         scores = ENCLOSURES.stack([scores[0] for scores, _ in votes])
+        if isinstance(self.question.readout, Share):
+            readouts = share_readouts(self.question, len(prompt.tokens), [position for position, _ in raws])
+            with precision(FOLD_BITS):
+                return scores, ENCLOSURES.constant(readouts)
         return scores, ENCLOSURES.stack([readouts[0, :, 0] for _, readouts in votes])
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from tokendemo_formal.attention import Alibi, Computation, Layer, Learned, softmax
 from tokendemo_formal.override.question import Question
-from tokendemo_formal.override.reading import read, votes_of
+from tokendemo_formal.override.reading import final_norm, read, votes_of
 
 _LARGEST_EXPANSION = 100_000
 
@@ -41,7 +41,7 @@ def is_tie(question: Question, prompt: Sequence[int], reader: int, target: Fract
     raw = computation.rows(prompt, range(len(prompt)))
     direction, constant = read(SYMBOLIC, question)
     reading = computation.reading(raw[reader : reader + 1], reader, direction)
-    contents, readouts = votes_of(reading, raw, visible)
+    contents, readouts = votes_of(question, reading, raw, visible)
     biases = [_biases(layer, reader, position) for position in visible]
     rest = _fraction(reading.direct()[0] + constant) - target
     numerators: list[_Sum] = []
@@ -60,9 +60,7 @@ def is_tie(question: Question, prompt: Sequence[int], reader: int, target: Fract
 
 def _applies(question: Question) -> bool:
     layer = question.layer
-    norms = [layer.embedding_norm, layer.pre_norm, layer.query_norm, layer.key_norm]
-    if question.readout.final_norm:
-        norms.append(layer.final_norm)
+    norms = [layer.embedding_norm, layer.pre_norm, layer.query_norm, layer.key_norm, final_norm(question)]
     return (
         all(norm is None for norm in norms)
         and layer.normaliser is softmax
