@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.questions import every_gain, random_question, truth
 from tests.test_certify import EXAMPLES, certify, forged, stored
+from tests.test_checker import SCHEMA, fits
 from tokendemo_formal.attention import Alibi, Layer, Learned, Sinusoidal
 from tokendemo_formal.certificates import cone
 from tokendemo_formal.certificates.checker import check
@@ -31,7 +32,7 @@ from tokendemo_formal.override.any_length import prepared
 from tokendemo_formal.override.cone import ConeSearch
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.outcome import Limits
-from tokendemo_formal.override.question import Contest, Question, Readout, Template
+from tokendemo_formal.override.question import Contest, Question, Readout, Share, Template
 from tokendemo_formal.override.reading import norm_offset
 from tokendemo_formal.override.solve import Run, solve
 from tokendemo_formal.override.tables import Rays
@@ -247,6 +248,16 @@ def test_several_templates_with_positions() -> None:
     assert (answer.verdict, answer.slots, answer.ruled_out) == ("never", 4, (0, 1, 2, 3, 4))
 
 
+def test_a_share_without_positions_is_diluted(tmp_path: Path) -> None:
+    """One system token of score s beside m of score 0: its share e^s / (e^s + m) is below 1/4 from m > 3 e^s on."""
+    question = votes_question([[1], [0]], [[0], [0]], Fraction(0))
+    question = replace(stored(question, tmp_path), readout=Share(Fraction(1, 4)))
+    answer, path = certify(question, "any-length", tmp_path)
+    assert (answer.verdict, answer.minimum) == ("override", math.floor(3 * math.e) + 1)
+    assert check(path, tmp_path).kind == "valid"
+    assert solve(question, "any-length").minimum == answer.minimum
+
+
 # The search's and the checker's bounds -----------------------------------------------------------------------------
 
 
@@ -320,7 +331,9 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
     verdict = check(path, directory)
     assert verdict.kind == "valid", verdict
     assert verdict.claim.startswith("No number of tokens has a gain above 0.\n")
-    nodes = Counter(line.get("node") for line in map(json.loads, path.read_text().splitlines()))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(fits(line, SCHEMA) for line in lines[1:])
+    nodes = Counter(line.get("node") for line in lines)
     assert nodes["cone"] == nodes["box"] + 1 >= 3
     return path
 
