@@ -13,7 +13,6 @@ from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.question import Ask, Prompt, Question, Readout
 
-
 ASKS: tuple[Ask, ...] = ("exists", "minimum", "maximum")
 """Of lengths that are given."""
 
