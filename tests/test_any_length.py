@@ -421,6 +421,17 @@ def test_each_multiplier_matters_or_the_claim_still_holds(proof: Path) -> None:
     assert {*kinds} <= {"valid", "invalid", "undecided"}
 
 
+@pytest.mark.parametrize("high", [0, 1, 2])
+def test_the_template_and_every_token_are_looked_at(high: int, tmp_path: Path) -> None:
+    """One of the three has the vote 1, above the threshold; the cone is that of a threshold above all votes."""
+    votes = [[1 if row == high else -1] for row in range(3)]
+    question = stored(votes_question([[0], [0], [0]], votes, Fraction(2)), tmp_path)
+    answer, path = certify(question, "any-length", tmp_path)
+    assert answer.verdict == "never"
+    assert check(path, tmp_path).kind == "valid"
+    assert forged(path, _resealed(lambda line: line.update(threshold="0"))).kind == "invalid"
+
+
 def test_a_tie_is_undecided(tmp_path: Path) -> None:
     """The gain nears 0 and is not above it, but no ball tells."""
     question = votes_question([[0], [1 / 3]], [[-1], [1 / 3]], Fraction(1 / 3))
