@@ -18,9 +18,8 @@ left whose bound is above 0: then no number of tokens overrides. In a box that i
 bound over c and k is the largest gain at these ratios, by linear programming's duality; so the tree is finite where
 the supremum over all mixtures is below 0, and where it is above 0 some mixture shows it.
 
-c and k are found by the simplex method in plain floats (G. Dantzig, 1951), whose columns are the cuts Q(g); each pass
-over all g gives one. Nothing about them has to be right: whatever they are, the bound holds. It is evaluated in
-enclosures before a box is closed.
+c and k are found by the simplex method in plain floats (G. Dantzig, 1951), whose columns are the cuts Q(g). Nothing about
+them has to be right: whatever they are, the bound holds. It is evaluated in enclosures before a box is closed.
 """
 
 from __future__ import annotations
@@ -30,9 +29,11 @@ import heapq
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tokendemo_formal.errors import UnsupportedError
 from tokendemo_formal.numbers.enclosures import Enclosure
@@ -40,11 +41,20 @@ from tokendemo_formal.override.outcome import Limits
 from tokendemo_formal.override.proof import Box, Cone, Trace
 from tokendemo_formal.override.tables import Floats, Rays
 
+Rows: TypeAlias = NDArray[np.int64]
+"""Which of the template (0) and the tokens (from 1 on)."""
+
 MOST_COUNTED = 4096
 """The most tokens that a mixture is rounded to."""
 
 _CUTS = 30
 """Cuts for each dimension of (c, k) before the simplex method stops."""
+
+_PASSES = 20
+"""Passes over all rows for one box."""
+
+_JOINING = 16
+"""Rows that join the active ones after a pass, those with the largest Q."""
 
 _STEEP = 1e3
 """How large k may be, over the range of the gains for the range of a ratio."""
@@ -87,6 +97,7 @@ class ConeSearch:
         self.nodes = 0
         self.best, self.mixture = -math.inf, np.zeros(len(self._a))
         self._open: list[_Node] = []
+        self._active = np.arange(min(_JOINING, len(self._a)))
         self._stuck = False
         lower, upper = rays.b.lower.min(axis=0), rays.b.upper.max(axis=0)
         lower[0] = upper[0] = 1.0  # exactly
@@ -245,30 +256,50 @@ class ConeSearch:
 
     def _best_multipliers(self, lower: Floats, upper: Floats, start: Floats) -> tuple[Floats, Floats]:
         """(c, k) of all heads but the first that make the largest Q small, and the mixture that keeps it from being
-        smaller."""
+        smaller: over *active* rows alone, which those join that a pass over all then finds above them."""
         rest = len(start) // 2
         scale = max(float((self._high - self._low).sum()) + abs(self._r), 1e-9)
         ranges = (upper - lower)[1:]
         reach = np.where(ranges > 1e-9 * upper[1:], _STEEP * scale / np.maximum(ranges, 1e-300), 0.0)
         low = np.concatenate([self._low, np.minimum(-reach, start[rest:])])
         high = np.concatenate([self._high, np.maximum(reach, start[rest:])])
-        point, shares = _minimise(lambda p: self._cut(lower, upper, p), start, low, high, 1e-9 * scale)
+        small = 1e-9 * scale
+        best, least, shares = start, math.inf, list[tuple[int, float]]()
+        for _ in range(_PASSES):
+            active = self._active
+            cut = partial(self._cut, lower, upper, rows=active)
+            point, reached, shares = _minimise(cut, start, low, high, small)
+            q = self._values(lower, upper, point, slice(None))
+            if q.max() < least:
+                best, least = point, float(q.max())
+            self._active = np.union1d(active, np.argpartition(-q, min(_JOINING, len(q) - 1))[:_JOINING])
+            if least < -small or q.max() <= reached + small or len(self._active) == len(active):
+                break
+            start = point
         mixture = np.zeros(len(self._a))
         for g, share in shares:
             mixture[g] += share
-        return point, mixture / mixture.sum() if mixture.any() else np.full(len(mixture), 1 / len(mixture))
+        return best, mixture / mixture.sum() if mixture.any() else np.full(len(mixture), 1 / len(mixture))
 
-    def _cut(self, lower: Floats, upper: Floats, point: Floats) -> _Cut:
-        """The g with the largest Q at (c, k)."""
+    def _values(self, lower: Floats, upper: Floats, point: Floats, rows: Rows | slice) -> Floats:
+        """Q at (c, k) of these rows."""
         rest = len(point) // 2
         c, k = point[:rest], point[rest:]
-        a, b, over, under = self._a[:, 1:], self._b[:, 1:], 1 / lower[1:], 1 / upper[1:]
+        a, b = self._a[rows, 1:], self._b[rows, 1:]
         z = a - b * c
-        q = self._a[:, 0] + np.maximum(z * over, z * under).sum(axis=1) + b @ k
-        g = int(q.argmax())
         ends = np.where(k >= 0, lower[1:], upper[1:])
-        slope = np.concatenate([1 - b[g] * np.where(z[g] > 0, over, under), b[g] - ends])
-        return _Cut(g, float(q[g] + self._r + c.sum() - k @ ends), slope)
+        q = self._a[rows, 0] + np.maximum(z / lower[1:], z / upper[1:]).sum(axis=1) + b @ k
+        return np.asarray(q + (self._r + c.sum() - k @ ends))
+
+    def _cut(self, lower: Floats, upper: Floats, point: Floats, rows: Rows) -> _Cut:
+        """The largest Q of these rows at (c, k)."""
+        q = self._values(lower, upper, point, rows)
+        place = int(q.argmax())
+        g, rest = int(rows[place]), len(point) // 2
+        c, k, b = point[:rest], point[rest:], self._b[g, 1:]
+        factors = np.where(self._a[g, 1:] > c * b, 1 / lower[1:], 1 / upper[1:])
+        slope = np.concatenate([1 - b * factors, b - np.where(k >= 0, lower[1:], upper[1:])])
+        return _Cut(g, float(q[place]), slope)
 
 
 class _Cut(NamedTuple):
@@ -281,8 +312,8 @@ class _Cut(NamedTuple):
 
 def _minimise(
     cut: Callable[[Floats], _Cut], start: Floats, low: Floats, high: Floats, small: float
-) -> tuple[Floats, list[tuple[int, float]]]:
-    """A point between ``low`` and ``high`` where the largest Q is small, and shares of the g that keep it there.
+) -> tuple[Floats, float, list[tuple[int, float]]]:
+    """A point between ``low`` and ``high`` where the largest Q is small, that Q, and shares of the g that keep it so.
 
     The simplex method on the dual: shares x of cuts, and of the ends of the range, such that Σ x = 1 over the cuts and
     their slopes cancel out. Its columns are (slope, 1) for a cut, (e, 0) for an upper end and (-e, 0) for a lower one.
@@ -321,4 +352,4 @@ def _minimise(
                 break
             matrix[:, leaving], costs[leaving], owners[leaving] = column, cost, owner
             shares = np.linalg.solve(matrix, target)
-    return best, [(g, max(float(share), 0.0)) for g, share in zip(owners, shares, strict=True) if g >= 0]
+    return best, least, [(g, max(float(share), 0.0)) for g, share in zip(owners, shares, strict=True) if g >= 0]
