@@ -151,7 +151,8 @@ class Report:
             what = "any number of tokens" if answer.unlimited else _tokens(answer.slots)
             lines += _item("at most", f"{_above(answer.upper)} for every assignment of {what}: proved")
         if answer.ruled_out:
-            lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, each length by a proof of its own")
+            how = "proved for each" if answer.ask == "any-length" else "each length by a proof of its own"
+            lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, {how}")
         spent = ", ".join(f"{phase} {t:.2f} s" for phase, t in {"load": self.load_seconds, **answer.seconds}.items())
         lines += _item("effort", f"engine {answer.engine}, {answer.nodes:,} nodes; {spent}")
         lines += _item("model", f"{self.scenario.source}, layer {self.scenario.layer}, {self.model.hash}")

@@ -18,8 +18,8 @@ left whose bound is above 0: then no number of tokens overrides. In a box that i
 bound over c and k is the largest gain at these ratios, by linear programming's duality; so the tree is finite where
 the supremum over all mixtures is below 0, and where it is above 0 some mixture shows it.
 
-c and k are found by the simplex method in plain floats (G. Dantzig, 1951), whose columns are the cuts Q(g). Nothing about
-them has to be right: whatever they are, the bound holds. It is evaluated in enclosures before a box is closed.
+c and k are found by the simplex method in plain floats (G. Dantzig, 1951), whose columns are the cuts Q(g). Nothing
+about them has to be right: whatever they are, the bound holds. It is evaluated in enclosures before a box is closed.
 """
 
 from __future__ import annotations
