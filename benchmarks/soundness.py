@@ -42,9 +42,10 @@ from tokendemo_formal.certificates.checker import check
 from tokendemo_formal.certificates.writer import write_certificate
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.models import load_model, save
-from tokendemo_formal.override import multipliers
+from tokendemo_formal.override import many_heads, multipliers
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.bound import MOST_JOINT
+from tokendemo_formal.override.many_heads import SPARE_SLOTS
 from tokendemo_formal.override.question import Ask, Question, Readout
 from tokendemo_formal.override.solve import solve
 
@@ -489,7 +490,10 @@ def instance(
     verdict = check(path, directory)
     demand(verdict.kind in ("valid", "undecided"), f"the certificate is {verdict}")
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-    counted |= {"checker": verdict.kind, "branching": "yes" if any("slot" in line for line in lines) else "no"}
+    counted |= {
+        "checker": verdict.kind,
+        "branching": "yes" if any(line.get("node") in ("split", "range") for line in lines) else "no",
+    }
     forged = false_claim(rng, lines, question, truth)
     if forged is not None:
         path.write_bytes(seal(forged, directory))
@@ -505,7 +509,9 @@ def layer(seed: int, index: int) -> list[dict[str, str]]:
     drawn = draw(rng)
     question, truth = drawn.question, Truth(drawn.question)
     bounded = ("jointly", "one jointly", "separately")[index % 3]
+    ranges = ("with many slots", "whenever wide")[index // 3 % 2]
     multipliers.MOST_JOINT = {"jointly": MOST_JOINT, "one jointly": 1, "separately": 0}[bounded]
+    many_heads.SPARE_SLOTS = {"with many slots": SPARE_SLOTS, "whenever wide": -question.layer.heads}[ranges]
     directory = Path(tempfile.mkdtemp(prefix="soundness-"))
     try:
         save(question.layer, directory)
@@ -517,10 +523,14 @@ def layer(seed: int, index: int) -> list[dict[str, str]]:
                 counted = instance(rng, one, ask, truth, directory, files, tensors)
             except DisagreementError as error:
                 raise DisagreementError(f"question {number} ({ask}, threshold {kind}): {error}") from None
-            found.append(drawn.kinds | {"heads bounded": bounded, "ask": ask, "threshold": kind} | counted)
+            found.append(
+                drawn.kinds
+                | {"heads bounded": bounded, "ranges split": ranges, "ask": ask, "threshold": kind}
+                | counted
+            )
         return found
     finally:
-        multipliers.MOST_JOINT = MOST_JOINT
+        multipliers.MOST_JOINT, many_heads.SPARE_SLOTS = MOST_JOINT, SPARE_SLOTS
         shutil.rmtree(directory)
 
 

@@ -304,7 +304,7 @@ def test_what_a_cone_bounds(data: st.DataObject) -> None:
     with ctx.workprec(256):
         rows = [[arb(rational(y)) for y in (*b[g], *a[g])] for g in range(count)]
         generators = cone.Generators.of(arb(rational(r)), rows)
-        of = cone.Multipliers([*map(rational, c)], [*map(rational, k)])
+        of = cone.Factors([*map(rational, c)], [*map(rational, k)])
         q = generators.values(cone.Box(tuple(lower), tuple(upper)), of, range(count))
         gain = sums[1][0] * (r + sum(n / d for n, d in zip(*sums, strict=True)))
         bound = sum((arb(rational(weight)) * value for weight, value in zip(x, q, strict=True)), arb(0))

@@ -184,8 +184,16 @@ def test_a_bound_that_grows_with_the_deviation_is_rebuilt(tmp_path: Path) -> Non
 # Tightness ---------------------------------------------------------------------------------------------------------
 
 
-def independent_bound(asked: Question, c: list[Fraction], joint: list[int], bits: int = 200) -> flint.arb:
-    """The root's bound from the definition, over all assignments of whole sets, with numbers of the package."""
+def independent_bound(
+    asked: Question,
+    c: list[Fraction],
+    joint: list[int],
+    bits: int = 200,
+    limits: dict[int, tuple[Fraction, Fraction | None]] | None = None,
+    pull: list[Fraction] | None = None,
+) -> flint.arb:
+    """The root's bound from the definition, over all assignments of whole sets, with numbers of the package; where
+    denominators are limited to multiples of the template's part, within these."""
     from tokendemo_formal.numbers.balls import BALLS
     from tokendemo_formal.override.reading import read
 
@@ -209,6 +217,11 @@ def independent_bound(asked: Question, c: list[Fraction], joint: list[int], bits
         # Least and largest by their midpoints, which the precision keeps apart.
         low = [b[h] + sum(min((x[1][h] for x in slot), key=float) for slot in slots) for h in heads]
         high = [b[h] + sum(max((x[1][h] for x in slot), key=float) for slot in slots) for h in heads]
+        for h, (least, most) in (limits or {}).items():
+            low[h] = max(low[h], b[h] * flint.fmpq(least.numerator, least.denominator), key=float)
+            if most is not None:
+                high[h] = min(high[h], b[h] * flint.fmpq(most.numerator, most.denominator), key=float)
+        pulls = [flint.arb(flint.fmpq(p.numerator, p.denominator)) / b[h] for h, p in enumerate(pull or [])]
         totals = []
         for choice in itertools.product((low, high), repeat=len(joint)):
             chosen = dict(zip(joint, choice, strict=True))
@@ -218,10 +231,11 @@ def independent_bound(asked: Question, c: list[Fraction], joint: list[int], bits
                 for h in heads:
                     x = a[h] - exact[h] * b[h]
                     total += x / chosen.get(h, low if x > 0 else high)[h]
-                return total
+                return total + sum((p * b[h] for h, p in enumerate(pulls)), flint.arb(0))
 
             best = [max((value(*x) for x in slot), key=float) for slot in slots]
-            totals.append(view.direct()[0] + constant + sum(exact) + value(a, b) + sum(best))
+            ends = sum((p * (low if p > 0 else high)[h] for h, p in enumerate(pulls)), flint.arb(0))
+            totals.append(view.direct()[0] + constant + sum(exact) + value(a, b) + sum(best) - ends)
         return max(totals, key=float)
 
 
@@ -244,6 +258,46 @@ def test_the_bound_is_tight(seed: int, joint: list[int], tmp_path: Path) -> None
         lines = certificate(asked, "optimum", [2], best, gains[best][0], bound, tree=lambda *_: [line])
         found = verdict(lines, tmp_path, tmp_path)
         assert found.kind == kind, found
+
+
+@pytest.mark.parametrize("joint", [[], [1], [0, 1]])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_bound_of_a_range_is_tight(seed: int, joint: list[int], tmp_path: Path) -> None:
+    """A root split by the range of a denominator, each half a leaf with pulls: likewise."""
+    rng = np.random.default_rng(seed)
+    _, layer = next(case for case in FEATURES[seed:] if case[1].heads == 2)
+    layer = stored(layer, tmp_path, rng.standard_normal((2, layer.width)))
+    assert layer.unembedding is not None
+    asked = Question(layer, Readout(*layer.unembedding), (1, 2), (3,), "last", 2, (0, 4, 5, 6))
+    gains = all_gains(asked, 2)
+    best = max(gains, key=lambda t: gains[t][1])
+    ranges = denominators(asked)
+    head = int(rng.integers(2))
+    at = Fraction(float(np.quantile(ranges[:, head], rng.uniform(0.2, 0.8))))
+    lines, highs, lows = [{"node": "range", "head": head, "at": float(at).hex()}], [], []
+    for limits in ((Fraction(0), at), (at, None)):
+        c, pull = ([Fraction(float(x)) for x in rng.standard_normal(2)] for _ in range(2))
+        low, high = endpoints(independent_bound(asked, c, joint, limits={head: limits}, pull=pull))
+        lows.append(low)
+        highs.append(high)
+        lines.append(node("leaf", c, joint) | {"pull": [str(p) for p in pull]})
+    assert gains[best][1] <= max(highs)
+    for bound, kind in ((max(highs) + Fraction(1, 2**100), "valid"), (max(lows) - Fraction(1, 2**100), "invalid")):
+        tree = certificate(asked, "optimum", [2], best, gains[best][0], bound, tree=lambda *_: lines)
+        found = verdict(tree, tmp_path, tmp_path)
+        assert found.kind == kind, found
+
+
+def denominators(asked: Question) -> Floats:
+    """(assignments, H) D of every assignment, divided by the template's part."""
+    from tokendemo_formal.override.reading import plain_reading
+    from tokendemo_formal.override.tables import TableBuilder
+
+    linear = plain_reading(asked, 0.0)
+    assert linear is not None
+    tables = TableBuilder(asked, linear).enclosed(asked.prompt(asked.slots))
+    own = tables.template.b.mid.sum(axis=0)
+    return np.array([1 + np.sum(rows, axis=0) / own for rows in itertools.product(*(s.b.mid for s in tables.slots))])
 
 
 def test_a_filter_keeps_the_tokens_that_it_may_not_drop(tmp_path: Path) -> None:
@@ -622,7 +676,7 @@ def test_deep_trees_need_no_recursion(tmp_path: Path) -> None:
 
 # The checker alone -------------------------------------------------------------------------------------------------
 
-PARTS = ("checker", "claim", "cone", "layer", "section", "stored")
+PARTS = ("bounds", "checker", "claim", "cone", "layer", "section", "stored")
 FOLDER = Path(package.__file__).parent
 
 

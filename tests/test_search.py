@@ -6,6 +6,7 @@ import itertools
 import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,37 @@ def _gain(instance: tuple, assignment: tuple[int, ...]) -> Fraction:  # type: ig
     return total
 
 
-@settings(max_examples=150, deadline=None)
+def _multiples(instance: tuple, assignment: tuple[int, ...]) -> list[Fraction]:  # type: ignore[type-arg]
+    """D of each head, divided by the template's part."""
+    _, _, bottom, _, b = instance
+    return [1 + sum(b[i][j][h] for i, j in enumerate(assignment)) / bottom[h] for h in range(len(bottom))]
+
+
+def _ranges(rng: np.random.Generator, instance: tuple, sets: list) -> tuple[Any, Any]:  # type: ignore[type-arg]
+    """Limits on some denominators, some of them exactly at an assignment's, with pulls; often none."""
+    if rng.random() < 0.3:
+        return None, None
+    heads = len(instance[1])
+    ranges = np.array([np.zeros(heads), np.full(heads, np.inf)])
+    for h in range(heads):
+        chosen = [_multiples(instance, tuple(int(rng.choice(s)) for s in sets))[h] for _ in range(2)]
+        low, high = sorted(float(x) * rng.choice([1, 1, 0.99, 1.5]) for x in chosen)
+        ranges[0, h] = low if rng.random() < 0.5 else 0.0
+        ranges[1, h] = high if rng.random() < 0.5 else np.inf
+    return ranges, rng.standard_normal(heads) * rng.choice([0.0, 0.1, 10.0], heads)
+
+
+def _within(instance: tuple, sets: list, ranges: Any) -> list[tuple[int, ...]]:  # type: ignore[type-arg]
+    """The assignments whose denominators keep to the ranges, exactly."""
+
+    def kept(assignment: tuple[int, ...]) -> bool:
+        places = enumerate(_multiples(instance, assignment))
+        return all(ranges[0, h] <= x and (np.isinf(ranges[1, h]) or x <= Fraction(ranges[1, h])) for h, x in places)
+
+    return [a for a in itertools.product(*(s.tolist() for s in sets)) if ranges is None or kept(a)]
+
+
+@settings(max_examples=200, deadline=None)
 @given(seeds, st.integers(1, 4), st.sampled_from([0.1, 2.0, 30.0]))
 def test_the_leaf_bound_holds_for_every_instance_inside_the_enclosures(seed: int, heads: int, spread: float) -> None:
     rng = np.random.default_rng(seed)
@@ -86,20 +117,25 @@ def test_the_leaf_bound_holds_for_every_instance_inside_the_enclosures(seed: int
     instance = _exact_instance(rng, enclosed)
     search = Search(assemble(enclosed), lambda _: False)
     sets = [np.sort(rng.choice(n, size=rng.integers(1, n + 1), replace=False)) for n in sizes]
-    inside = [_gain(instance, a) for a in itertools.product(*(s.tolist() for s in sets))]
     c = np.clip(rng.standard_normal(heads) * rng.choice([0.0, 0.3, 3.0]), -search.problem.limit, search.problem.limit)
     joint = tuple(h for h in range(heads) if rng.random() < 0.5)
-    candidates = gather(search.problem, sets)
+    ranges, pull = _ranges(rng, instance, sets)
+    candidates = gather(search.problem, sets, ranges=ranges)
+    inside = [_gain(instance, a) for a in _within(instance, sets, ranges)]
+    assert candidates.void <= (not inside)
+    if not inside:
+        return
+    pull = None if pull is None else pull / search.problem.template.b[:, 0]
     with pytest.MonkeyPatch.context() as patch:  # so small a vocabulary has few contenders, too
         patch.setattr(bound_module, "_FEW", int(rng.integers(1, 4)))
-        bound = evaluate(search.problem, candidates, c, joint)
+        bound = evaluate(search.problem, candidates, c, joint, pull)
     assert Fraction(bound.total) >= max(inside)
     # Whatever the target, what is said of tokens above it holds, and every assignment above it is kept.
     for target in (-math.inf, float(min(inside)) + rng.uniform(0, 1) * float(max(inside) - min(inside))):
         completions = bound.completions(search.problem, candidates, target)
         search.target = target
         kept = search._filtered(candidates, bound)
-        for assignment in itertools.product(*(s.tolist() for s in sets)):
+        for assignment in _within(instance, sets, ranges):
             gain = _gain(instance, assignment)
             if target == -math.inf or gain > Fraction(target):
                 for j, columns, reached, left in zip(assignment, sets, completions, kept, strict=True):

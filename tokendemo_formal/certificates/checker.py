@@ -4,17 +4,9 @@
 
 The format and its rules are in docs/certificates.md. The layer's numbers come from
 :mod:`~tokendemo_formal.certificates.layer`, as balls, the functions to be bounded from
-:mod:`~tokendemo_formal.certificates.section`; here are the claims, the cover of all assignments by a tree of
-splits, filters and leaves, and the witness. For candidate sets C_i of the slots, B_h + Σ_i b_{h,i}(t_i) = D_h lies in
-[L_h, U_h], and with N_h = A_h + Σ_i a_{h,i}(t_i), φ_h(x) = max(x/L_h, x/U_h) and any c
-
-    r + Σ_h N_h/D_h = r + Σ_h c_h + Σ_h (N_h − c_h D_h)/D_h <= r + Σ_h c_h + Σ_h φ_h(A_h − c_h B_h) + Σ_i max_{C_i} T_i
-
-where T_i(t) = Σ_h φ_h(a_{h,i}(t) − c_h b_{h,i}(t)), for φ_h is subadditive. The sums N_h − c_h D_h of some heads may be
-multiplied as a whole instead, by w_h = 1/L_h or by w_h = 1/U_h (*joint* heads): with one of the two they are at least
-(N_h − c_h D_h)/D_h, so the bound has to hold for every choice of w. A token for which the bound with its own term in
-place of its slot's maximum is at most 0 for every w is in no assignment above 0. Every comparison is one of balls: it
-counts when it holds for all numbers in them, and is repeated at higher precision while it is open.
+:mod:`~tokendemo_formal.certificates.section`, their bounds from :mod:`~tokendemo_formal.certificates.bounds`; here are
+the claims, the cover of all assignments by a tree of splits, filters and leaves, and the witness. Every comparison is
+one of balls: it counts when it holds for all numbers in them, and is repeated at higher precision while it is open.
 
 Main declarations: :func:`check`, :class:`Verdict`, :class:`Limits`.
 """
@@ -23,27 +15,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product, repeat
-from operator import add, mul, sub
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from flint import arb, ctx, fmpq
 
+from tokendemo_formal.certificates.bounds import Candidates, Multipliers, Node, Of, Sets, Tables
 from tokendemo_formal.certificates.claim import WITNESSED, Header, Prompt, Question, decimal
-from tokendemo_formal.certificates.cone import Box, Generators, Multipliers, cover
+from tokendemo_formal.certificates.cone import Box, Factors, cover
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
 from tokendemo_formal.certificates.section import Section, lead, shortfall
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
 
 Kind: TypeAlias = Literal["valid", "invalid", "malformed", "unsupported", "undecided"]
-Sets: TypeAlias = tuple[Sequence[int], ...]
-"""The candidate tokens of each slot."""
-Of: TypeAlias = dict[tuple[int, int], fmpq]
-"""Conditions (a template, and the row that is to be beaten there) with the weights of their functions in a sum."""
 
 EXIT = {"valid": 0, "invalid": 1, "malformed": 2, "unsupported": 3, "undecided": 3}
 LOWEST_BITS = 128
@@ -122,143 +109,6 @@ def check(
         return Verdict("malformed", "", f"{error.filename or path}: can't be read ({error.strerror})", 0)
     except MemoryError:
         return Verdict("unsupported", "", "the memory does not suffice", lines.number if lines else 0)
-
-
-# Bounds ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Bound:
-    """The bound for one choice of w.
-
-    Attributes:
-        terms: for each slot S_w of each candidate.
-        tops: for each slot the largest of them.
-        rest: the bound without them.
-    """
-
-    terms: list[Row]
-    tops: Row
-    rest: Ball
-
-    @property
-    def total(self) -> Ball:
-        """bound_w(c)."""
-        return sum(self.tops, self.rest)
-
-    def others(self, slot: int) -> Ball:
-        """The bound without the largest term of a slot."""
-        return sum((top for i, top in enumerate(self.tops) if i != slot), self.rest)
-
-
-class Tables:
-    """A weighted sum of functions in balls of one precision. Those of one template share its exponentials; the heads of
-    several templates stand side by side.
-
-    Args:
-        section: what to bound.
-        of: the conditions and their weights.
-        readers: for each condition the layer as its reader sees it, in its direction.
-    """
-
-    def __init__(self, section: Section, of: Of, readers: Mapping[tuple[int, int], Reader]) -> None:
-        self.direct, self.fixed_b, self.fixed_a = arb(0), list[Ball](), list[Ball]()
-        self._groups: list[tuple[list[int], list[tuple[Ball, Reader]]]] = []
-        for index in dict.fromkeys(index for index, _ in of):
-            parts = [(arb(weight), readers[k]) for k, weight in of.items() if k[0] == index]
-            sums = [(arb(weight), section.reading(*k).fixed(readers[k])) for k, weight in of.items() if k[0] == index]
-            self.fixed_b += sums[0][1][0]
-            self.fixed_a += _weighted([(weight, a) for weight, (_, a) in sums])
-            self._groups.append((section.prompts[index].slots, parts))
-        for (index, against), weight in of.items():
-            reader = readers[index, against]
-            constant = section.reading(index, against).constant(reader.evaluation)
-            self.direct += arb(weight) * (reader.direct + constant)
-        self.heads, self._vocabulary = len(self.fixed_b), section.question.vocabulary
-
-    @cached_property
-    def generators(self) -> Generators:
-        """The template and each token, in the first slot."""
-        tokens = zip(*self._columns(0, self._vocabulary), strict=True)
-        return Generators.of(self.direct, [[*self.fixed_b, *self.fixed_a], *tokens])
-
-    def candidates(self, sets: Sets) -> Candidates:
-        """A node's sets, none of them empty."""
-        return Candidates(self, sets, [self._columns(slot, tokens) for slot, tokens in enumerate(sets)])
-
-    def _columns(self, slot: int, tokens: Sequence[int]) -> list[Sequence[Ball]]:
-        """b of each head, then a of each head."""
-        b, a = list[Sequence[Ball]](), list[Sequence[Ball]]()
-        for slots, parts in self._groups:
-            columns = [(weight, reader.columns(slots[slot], tokens)) for weight, reader in parts]
-            heads = len(columns[0][1]) // 2
-            b += columns[0][1][:heads]
-            a += [_weighted([(weight, column[heads + h]) for weight, column in columns]) for h in range(heads)]
-        return b + a
-
-
-def _weighted(rows: Sequence[tuple[Ball, Sequence[Ball]]]) -> Row:
-    """The weighted sum of rows."""
-    total = [*map(mul, rows[0][1], repeat(rows[0][0]))]
-    for weight, row in rows[1:]:
-        total = [*map(add, total, map(mul, row, repeat(weight)))]
-    return total
-
-
-class Candidates:
-    """The candidate sets of a node, with b and a of each, and the range of D over them.
-
-    Args:
-        tables: where they come from.
-        sets: none of them empty.
-        columns: for each slot b, then a, of each head over the candidates.
-    """
-
-    def __init__(self, tables: Tables, sets: Sets, columns: list[list[Sequence[Ball]]]) -> None:
-        self.tables, self.sets, self._columns = tables, sets, columns
-        heads = range(tables.heads)
-        self._ranges = [[(least(column[h]), largest(column[h])) for h in heads] for column in columns]
-        self._over = [1 / sum((slot[h][0] for slot in self._ranges), tables.fixed_b[h]) for h in heads]
-        self._under = [1 / sum((slot[h][1] for slot in self._ranges), tables.fixed_b[h]) for h in heads]
-
-    def bounds(self, c: Row, joint: Sequence[int]) -> Iterator[Bound]:
-        """One bound for each choice of w for the joint heads."""
-        tables, heads = self.tables, self.tables.heads
-        own = [tables.fixed_a[h] - c[h] * tables.fixed_b[h] for h in range(heads)]
-        gaps = [
-            [[*map(sub, col[heads + h], map(mul, col[h], repeat(c[h])))] for h in range(heads)] for col in self._columns
-        ]
-        rest = tables.direct + sum(c, arb(0))
-        terms: list[Row] = [[arb(0)] * len(tokens) for tokens in self.sets]
-        for h in range(heads):
-            if h not in joint:
-                over, under = self._over[h], self._under[h]
-                rest += arb.max(own[h] * over, own[h] * under)
-                for i, gap in enumerate(gaps):
-                    either = map(arb.max, map(mul, gap[h], repeat(over)), map(mul, gap[h], repeat(under)))
-                    terms[i] = [*map(add, terms[i], either)]
-
-        def choose(left: Sequence[int], rest: Ball, terms: list[Row]) -> Iterator[Bound]:
-            if not left:
-                yield Bound(terms, [*map(largest, terms)], rest)
-                return
-            h = left[0]
-            for w in (self._over[h], self._under[h]):
-                chosen = [[*map(add, t, map(mul, gap[h], repeat(w)))] for t, gap in zip(terms, gaps, strict=True)]
-                yield from choose(left[1:], rest + own[h] * w, chosen)
-
-        return choose(joint, rest, terms)
-
-    def needed(self, c: Row, joint: Sequence[int]) -> list[set[int]]:
-        """The candidates that matter to a more precise bound: they may have the largest term, or the ends of b."""
-        found: list[set[int]] = [set() for _ in self.sets]
-        for i, tokens in enumerate(self.sets):
-            for column, (low, high) in zip(self._columns[i], self._ranges[i], strict=False):
-                found[i] |= {t for t, b in zip(tokens, column, strict=True) if not low < b < high}
-        for bound in self.bounds(c, joint):
-            for i, (tokens, term) in enumerate(zip(self.sets, bound.terms, strict=True)):
-                found[i] |= {t for t, value in zip(tokens, term, strict=True) if not value < bound.tops[i]}
-        return found
 
 
 # The check ---------------------------------------------------------------------------------------------------------
@@ -383,7 +233,7 @@ class Check:
         else:
             self._tree(section)
 
-    def _cone(self, section: Section, box: Box, of: Multipliers) -> None:
+    def _cone(self, section: Section, box: Box, of: Factors) -> None:
         """Neither the template nor a token is above 0."""
         rows: Sequence[int] = range(len(self.question.vocabulary) + 1)
         for bits in self.precisions:
@@ -449,25 +299,27 @@ class Check:
         return line
 
     def _tree(self, section: Section) -> None:
-        """The nodes of a section, in preorder: each takes the sets that its parent left for it."""
-        waiting = [section.root]
+        """The nodes of a section, in preorder: each takes what its parent left for it."""
+        waiting = [Node(section.root, {})]
         while waiting:
             line = self._node(len(waiting))
-            sets, kind = waiting.pop(), line["node"]
+            node, kind = waiting.pop(), line["node"]
             if kind == "split":
-                waiting += self._split(line, sets)
+                waiting += self._split(line, node)
+            elif kind == "range":
+                waiting += self._range(line, node)
             elif kind == "exact":
                 of = self._of(line, {"node"})
-                if all(sets):
-                    self._exact(section, sets, of)
+                if all(node.sets):
+                    self._exact(section, node.sets, of)
             elif kind in ("leaf", "filter"):
-                bound = self._multipliers(line)
+                by = self._multipliers(line)
                 if kind == "filter":
-                    waiting.append(self._filter(section, sets, *bound) if all(sets) else sets)
-                elif all(sets):
-                    self._leaf(section, sets, *bound)
+                    waiting.append(self._filter(section, node, by) if all(node.sets) else node)
+                elif all(node.sets):
+                    self._leaf(section, node, by)
             else:
-                malformed("node: expected 'leaf', 'filter', 'exact' or 'split'")
+                malformed("node: expected 'leaf', 'filter', 'exact', 'split' or 'range'")
 
     def _of(self, line: Mapping[str, Any], required: set[str], optional: Sequence[str] = ()) -> Of:
         """The conditions whose functions are added up, with their weights, all above 0."""
@@ -488,42 +340,61 @@ class Check:
             malformed("of: expected at least one condition, and each once")
         return of
 
-    def _multipliers(self, line: Mapping[str, Any]) -> tuple[Of, list[fmpq], list[int]]:
-        """What is bounded, c and the joint heads."""
-        of = self._of(line, {"node", "c"}, ["joint"])
-        entries, joint = line["c"], integers(line.get("joint", []), "joint")
+    def _multipliers(self, line: Mapping[str, Any]) -> Multipliers:
+        of = self._of(line, {"node", "c"}, ["joint", "pull"])
+        joint = integers(line.get("joint", []), "joint")
         heads = len(self.question.heads) * len({index for index, _ in of})
-        if not isinstance(entries, list) or len(entries) != heads:
-            malformed(f"c: expected a list of {heads} numbers")
+        numbers = {"c": line["c"], "pull": line.get("pull", ["0"] * heads)}
+        for name, entries in numbers.items():
+            if not isinstance(entries, list) or len(entries) != heads:
+                malformed(f"{name}: expected a list of {heads} numbers")
         if len(joint) > MOST_JOINT or len(set(joint)) < len(joint) or any(h >= heads for h in joint):
             malformed(f"joint: expected at most {MOST_JOINT} different heads below {heads}")
-        return of, [rational(entry, "c") for entry in entries], joint
+        c, pull = ([rational(entry, name) for entry in entries] for name, entries in numbers.items())
+        return Multipliers(of, c, pull, joint)
 
-    def _split(self, line: Mapping[str, Any], sets: Sets) -> tuple[Sets, Sets]:
+    def _range(self, line: Mapping[str, Any], node: Node) -> tuple[Node, Node]:
+        """D >= at B, then D <= at B: the one to come next is the last."""
+        keys(line, {"node", "head", "at"})
+        head, at = line["head"], rational(line["at"], "at")
+        if type(head) is not int or not 0 <= head < len(self.question.heads) or self.question.several:
+            malformed("range: expected a head, in a question of one template and one pair of rows")
+        low, high = node.ranges.get(head, (None, None))
+        least = at if low is None else max(low, at)
+        most = at if high is None else min(high, at)
+        return (
+            Node(node.sets, node.ranges | {head: (least, high)}),
+            Node(node.sets, node.ranges | {head: (low, most)}),
+        )
+
+    def _split(self, line: Mapping[str, Any], node: Node) -> tuple[Node, Node]:
         """The second child, then the first: the one to come next is the last."""
         keys(line, {"node", "slot", "tokens"})
+        sets = node.sets
         slot, chosen = line["slot"], set(integers(line["tokens"], "tokens"))
         if type(slot) is not int or not 0 <= slot < len(sets):
             malformed(f"slot: expected a number from 0 to {len(sets) - 1}")
         self._spend(len(sets[slot]))
         inside = [t for t in sets[slot] if t in chosen]
         outside = [t for t in sets[slot] if t not in chosen]
-        return (*sets[:slot], outside, *sets[slot + 1 :]), (*sets[:slot], inside, *sets[slot + 1 :])
+        first, second = ((*sets[:slot], part, *sets[slot + 1 :]) for part in (inside, outside))
+        return node._replace(sets=second), node._replace(sets=first)
 
-    def _candidates(self, section: Section, sets: Sets, of: Of, joint: Sequence[int], bits: int) -> Candidates:
-        self._spend(sum(map(len, sets)) * (2 * self.question.layer.heads * len(of) + 2 ** len(joint)))
-        return self._at(section, of, bits).candidates(sets)
+    def _candidates(self, section: Section, node: Node, by: Multipliers, bits: int) -> Candidates:
+        each = 2 * self.question.layer.heads * len(by.of) + 2 ** len(by.joint)
+        self._spend(sum(map(len, node.sets)) * each)
+        return self._at(section, by.of, bits).candidates(*node)
 
-    def _leaf(self, section: Section, sets: Sets, of: Of, c: list[fmpq], joint: Sequence[int]) -> None:
-        """The bound is at most 0 for every w."""
+    def _leaf(self, section: Section, node: Node, by: Multipliers) -> None:
+        """The bound is at most 0 for every w, or D can't lie in the node's ranges."""
         for bits in self.precisions:
             with ctx.workprec(bits):
-                candidates, balls = self._candidates(section, sets, of, joint, bits), [arb(x) for x in c]
-                totals = [bound.total for bound in candidates.bounds(balls, joint)]
-                if all(total <= 0 for total in totals):
+                candidates = self._candidates(section, node, by, bits)
+                totals = [bound.total for bound in candidates.bounds(by)]
+                if candidates.void or all(total <= 0 for total in totals):
                     return
                 self._not_above("leaf: its bound", [total for total in totals if not total <= 0])
-                sets = tuple([*needed] for needed in candidates.needed(balls, joint))
+                node = node._replace(sets=tuple([*needed] for needed in candidates.needed(by)))
         raise RefusedError("undecided", f"leaf: its bound is not decided at {bits} bits")
 
     def _exact(self, section: Section, sets: Sets, of: Of) -> None:
@@ -554,14 +425,15 @@ class Check:
             if value > 0:
                 raise RefusedError("invalid", f"{what} is {value.str(10)}; it has to be at most 0")
 
-    def _filter(self, section: Section, sets: Sets, of: Of, c: list[fmpq], joint: Sequence[int]) -> Sets:
+    def _filter(self, section: Section, node: Node, by: Multipliers) -> Node:
         """The sets without the tokens that are in no assignment above 0; a token that stays open is kept."""
-        waiting, kept, rest = [set(tokens) for tokens in sets], [set[int]() for _ in sets], sets
+        sets, rest = node.sets, node.sets
+        waiting, kept = [set(tokens) for tokens in sets], [set[int]() for _ in sets]
         for bits in self.precisions:
             with ctx.workprec(bits):
-                candidates, balls = self._candidates(section, rest, of, joint, bits), [arb(x) for x in c]
+                candidates = self._candidates(section, node._replace(sets=rest), by, bits)
                 unsure: list[set[int]] = [set() for _ in sets]
-                for bound in candidates.bounds(balls, joint):
+                for bound in candidates.bounds(by):
                     for i, tokens in enumerate(rest):
                         limit = -bound.others(i)
                         reached = [(t, x) for t, x in zip(tokens, bound.terms[i], strict=True) if not x <= limit]
@@ -570,10 +442,11 @@ class Check:
                 waiting = [(w & u) - k for w, u, k in zip(waiting, unsure, kept, strict=True)]
                 if not any(waiting):
                     break
-                rest = tuple([*(w | n)] for w, n in zip(waiting, candidates.needed(balls, joint), strict=True))
+                rest = tuple([*(w | n)] for w, n in zip(waiting, candidates.needed(by), strict=True))
         if any(waiting) and self._open is None:
             self._open = self.lines.number
-        return tuple([t for t in s if t in k or t in w] for s, k, w in zip(sets, kept, waiting, strict=True))
+        left = ([t for t in s if t in k or t in w] for s, k, w in zip(sets, kept, waiting, strict=True))
+        return node._replace(sets=tuple(left))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,7 +28,7 @@ from tokendemo_formal.certificates.layer import Ball, Row, largest, least
 from tokendemo_formal.certificates.stored import keys, malformed, rational
 
 
-class Multipliers(NamedTuple):
+class Factors(NamedTuple):
     """c and k, one for each head."""
 
     c: list[fmpq]
@@ -53,7 +53,7 @@ class Box(NamedTuple):
         return second, Box(self.lower, (*self.upper[:h], ratio, *self.upper[h + 1 :]))
 
 
-def cover(node: Callable[[int], Mapping[str, Any]], heads: int, close: Callable[[Box, Multipliers], None]) -> None:
+def cover(node: Callable[[int], Mapping[str, Any]], heads: int, close: Callable[[Box, Factors], None]) -> None:
     """The nodes of the section, in preorder: each takes the box that its parent left for it.
 
     Args:
@@ -71,7 +71,7 @@ def cover(node: Callable[[int], Mapping[str, Any]], heads: int, close: Callable[
             keys(line, {"node", "c", "k"})
             if not all(isinstance(line[key], list) and len(line[key]) == heads for key in ("c", "k")):
                 malformed(f"c, k: expected a list of {heads} numbers each")
-            close(box, Multipliers(*([rational(entry, key) for entry in line[key]] for key in ("c", "k"))))
+            close(box, Factors(*([rational(entry, key) for entry in line[key]] for key in ("c", "k"))))
         else:
             malformed("node: expected 'box' or 'cone' in a section of all lengths")
 
@@ -97,7 +97,7 @@ class Generators:
         ratios = [[row[h] / row[0] for row in rows] for h in range(1, heads)]
         return cls(direct, rows, [(arb(1), arb(1)), *((least(r), largest(r)) for r in ratios)])
 
-    def values(self, box: Box, of: Multipliers, chosen: Sequence[int]) -> Row:
+    def values(self, box: Box, of: Factors, chosen: Sequence[int]) -> Row:
         """q(g) of the g chosen."""
         c, k = [*map(arb, of.c)], [*map(arb, of.k)]
         heads = range(len(self.ends))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokendemo_formal.attention import Alibi, Layer, Learned, Rotary, Sinusoidal, softmax
 from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.override.answer import Answer, Bounds
-from tokendemo_formal.override.proof import Box, Combination, Cone, Exact, Filter, Leaf, Section, Split, Trace
+from tokendemo_formal.override.proof import Box, Combination, Cone, Exact, Filter, Halve, Leaf, Section, Split, Trace
 from tokendemo_formal.override.question import Question, Share
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
@@ -259,6 +259,8 @@ def _nodes(trace: Trace, vocabulary: NDArray[np.int64]) -> Iterator[dict[str, An
                 node: dict[str, Any] = {"node": kind, "c": [x.hex() for x in step.c.tolist()]}
                 if step.joint:
                     node["joint"] = list(step.joint)
+                if step.pull is not None:
+                    node["pull"] = [x.hex() for x in step.pull.tolist()]
                 yield node | _of(step.of)
             elif isinstance(step, Exact):
                 yield {"node": "exact"} | _of(step.of)
@@ -269,6 +271,9 @@ def _nodes(trace: Trace, vocabulary: NDArray[np.int64]) -> Iterator[dict[str, An
                 yield {"node": "cone", "c": [x.hex() for x in step.c.tolist()], "k": [x.hex() for x in step.k.tolist()]}
             elif isinstance(step, Box):
                 yield {"node": "box", "head": step.head, "ratio": step.ratio.hex()}
+                pending += [step.second, step.first]
+            elif isinstance(step, Halve):
+                yield {"node": "range", "head": step.head, "at": step.at.hex()}
                 pending += [step.second, step.first]
 
 

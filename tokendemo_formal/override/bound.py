@@ -15,6 +15,10 @@ It is convex in c, separable over slots for each w, and exact where every C_i is
 token t of slot i is out of reach of a target if for every w the bound with t in place of slot i's best stays at or
 below it (`leaf_bound` and `filter_is_sound` in the catalogue of theorems are the case of no joint heads).
 
+Where a node limits D_h to a range narrower than its candidates' own, *pulls* p_h keep to it what is bounded (Lagrange's
+relaxation): p_h (D_h - L_h) where p_h > 0, and p_h (D_h - U_h) where p_h < 0, are at least 0 on all assignments of the
+node, and are added to the bound. So Σ_h p_h b_h of the template and of each token joins S_w.
+
 Rounding. The tables' entries are inflated (:mod:`tokendemo_formal.override.tables`) so that the float64 value of a sum
 S_w is at least the exact one: joint heads multiply by the same floats w, which are themselves at least 1/L or at most
 1/U. Sums of these sums are enlarged by their own rounding errors here.
@@ -61,7 +65,7 @@ class Candidates:
     Attributes:
         sets: columns of the problem's tables, one array a slot.
         ends: for each slot (2, H): its least and its largest b.
-        lower, upper: (H,) L and U, rounded outward.
+        lower, upper: (H,) L and U, rounded outward; a lower above its upper: no assignment is left.
     """
 
     sets: tuple[Columns, ...]
@@ -73,6 +77,11 @@ class Candidates:
     def count(self) -> int:
         """Tokens in all slots together."""
         return sum(map(len, self.sets))
+
+    @property
+    def void(self) -> bool:
+        """Whether the limits leave no assignment."""
+        return bool((self.lower > self.upper).any())
 
     @property
     def inverse(self) -> tuple[Floats, Floats]:
@@ -87,6 +96,7 @@ class Bound:
     Attributes:
         c: (H,) the multipliers.
         joint: the heads in J.
+        pull: (H,) what is added for each unit of D_h.
         total: at least f of every assignment; infinite where nothing is known.
         best: the tokens that attain it, as columns.
         factors: (1 + m, H): what z was multiplied by there, for the template and each slot.
@@ -95,6 +105,7 @@ class Bound:
 
     c: Floats
     joint: tuple[int, ...]
+    pull: Floats
     total: float
     best: Assignment
     factors: Floats
@@ -163,13 +174,16 @@ class Bound:
             unsure = unsure[found <= target]
 
 
-def gather(problem: Problem, sets: Sequence[Columns], known: Candidates | None = None) -> Candidates:
+def gather(
+    problem: Problem, sets: Sequence[Columns], known: Candidates | None = None, ranges: Floats | None = None
+) -> Candidates:
     """The candidate sets with the denominators' range over them.
 
     Args:
         problem: the tables.
         sets: columns of the tables, one array a slot.
         known: of other sets; where a slot has the same array, its ends are taken from there.
+        ranges: (2, H) multiples of the template's part B between which D lies, if it is limited.
     """
     ends = []
     for i, (slot, columns) in enumerate(zip(problem.slots, sets, strict=True)):
@@ -185,10 +199,18 @@ def gather(problem: Problem, sets: Sequence[Columns], known: Candidates | None =
     slack = problem.relative + 2 * (count + 2) * UNIT
     lower = np.maximum(lower * (1 - 2 * slack) - 2 * count * problem.absolute, 0.0)
     upper = upper * (1 + 2 * slack) + 2 * count * problem.absolute
+    if ranges is not None:
+        own, spread = problem.template.b[:, 0], 2 * problem.relative + 8 * UNIT
+        low = ranges[0] * own * (1 - spread) - (2 + 4 * ranges[0]) * problem.absolute
+        most = np.where(np.isfinite(ranges[1]), ranges[1], 0.0)
+        high = np.where(np.isfinite(ranges[1]), most * own * (1 + spread) + (2 + 4 * most) * problem.absolute, np.inf)
+        lower, upper = np.maximum(lower, low), np.minimum(upper, high)
     return Candidates(tuple(sets), tuple(ends), lower, upper)
 
 
-def evaluate(problem: Problem, candidates: Candidates, c: Floats, joint: tuple[int, ...] = ()) -> Bound:
+def evaluate(
+    problem: Problem, candidates: Candidates, c: Floats, joint: tuple[int, ...] = (), pull: Floats | None = None
+) -> Bound:
     """The bound at one c.
 
     Args:
@@ -196,13 +218,17 @@ def evaluate(problem: Problem, candidates: Candidates, c: Floats, joint: tuple[i
         candidates: what :func:`gather` makes of the candidate sets.
         c: (H,) with ``abs(c) <= problem.limit``.
         joint: heads of J, at most ``MOST_JOINT``.
+        pull: (H,) p; 0, if not given.
     """
-    scales = _Scales.of(candidates, joint)
+    pull = np.zeros(len(c)) if pull is None else pull
+    scales = _Scales.of(candidates, joint, pull)
     inside, outside, weights = scales.inside, scales.outside, scales.weights
     own = problem.template.a[:, 0] - c * problem.template.b[:, 0]
     apart_own = np.maximum(own[outside] * scales.over[outside], own[outside] * scales.under[outside])
     template = weights @ own[inside] + apart_own.sum()
     fixed = [problem.direct, UNDERFLOW, *c.tolist()]
+    if pull.any():
+        fixed += _pulled(problem, candidates, pull)
     total = template + math.fsum(fixed)
     size = np.abs(template) + math.fsum(abs(x) for x in fixed)
     apart, largest, best, contenders = [], [], [], []
@@ -223,7 +249,22 @@ def evaluate(problem: Problem, candidates: Candidates, c: Floats, joint: tuple[i
     factors = np.where(z > 0, scales.over, scales.under)
     factors[:, inside] = weights[w]
     highest = math.nextafter(float(total[w]), math.inf)
-    return Bound(c, joint, highest, attained, factors, tuple(contenders), scales, total, tuple(largest), tuple(apart))
+    return Bound(
+        c, joint, pull, highest, attained, factors, tuple(contenders), scales, total, tuple(largest), tuple(apart)
+    )
+
+
+def _pulled(problem: Problem, candidates: Candidates, pull: Floats) -> list[float]:
+    """What pulls add beside the tokens' parts: the template's part less the limit, and room for rounding.
+
+    Errors of b, of the products and of their sums are each a few units beside |p| U; p itself stands for the number
+    whose product with the exact B is what a certificate says.
+    """
+    own = problem.template.b[:, 0]
+    limits = np.where(pull > 0, candidates.lower, candidates.upper)
+    terms = len(candidates.sets) + problem.heads
+    room = candidates.upper * (4 * problem.relative + (8 * terms + 64) * UNIT) + 4 * (terms + 1) * problem.absolute
+    return [*(pull * (own - limits)).tolist(), *(np.abs(pull) * room).tolist()]
 
 
 @dataclass(frozen=True)
@@ -234,6 +275,7 @@ class _Scales:
         over, under: (H,) 1/L and 1/U.
         inside, outside: the heads in J, the others.
         weights: (2^|J|, |J|) the choices of w.
+        pull: (H,) p.
     """
 
     over: Floats
@@ -241,13 +283,14 @@ class _Scales:
     inside: list[int]
     outside: list[int]
     weights: Floats
+    pull: Floats
 
     @classmethod
-    def of(cls, candidates: Candidates, joint: tuple[int, ...]) -> _Scales:
+    def of(cls, candidates: Candidates, joint: tuple[int, ...], pull: Floats) -> _Scales:
         over, under = candidates.inverse
         inside = list(joint)
         outside = [h for h in range(len(over)) if h not in joint]
-        return cls(over, under, inside, outside, choices(len(inside), over[inside], under[inside]))
+        return cls(over, under, inside, outside, choices(len(inside), over[inside], under[inside]), pull)
 
     def apart(self, table: SlotTable, columns: Columns, c: Floats) -> Floats:
         """(n,) Σ_h φ_h over all heads: at least S_w for every w."""
@@ -259,13 +302,22 @@ class _Scales:
             gaps = table.b[:, chosen] * -c[:, None]
             gaps += table.a[:, chosen]
             values[block] = _separately(gaps, self.over, self.under)
+        if self.pull.any():
+            values += self._pulls(table, columns)
         return values
+
+    def _pulls(self, table: SlotTable, columns: Columns) -> Floats:
+        """(n,) Σ_h p_h b_h."""
+        b = table.b if len(columns) == table.b.shape[1] else table.b[:, columns]
+        return np.asarray(self.pull @ b)
 
     def sums(self, table: SlotTable, columns: Columns, c: Floats, weights: Floats) -> Floats:
         """(len(weights), n) S_w for some choices of w."""
         gaps = table.b[:, columns] * -c[:, None]
         gaps += table.a[:, columns]
         base = _separately(gaps[self.outside], self.over[self.outside], self.under[self.outside])
+        if self.pull.any():
+            base += self._pulls(table, columns)
         return np.asarray(weights @ gaps[self.inside] + base)
 
 

@@ -69,7 +69,7 @@ class Part(Search):
         for _ in range(max(passes, 1)):
             joint = joint_heads(self.problem, candidates, node.active, node.c, CHECKED_BUDGET // candidates.count)
             if passes:
-                node.c, _ = descend(self.problem, candidates, node.active, node.c, joint, 0.0, self.best_value)
+                node.c, _, _ = descend(self.problem, candidates, node.active, node.c, joint, 0.0, self.best_value)
             bound = evaluate(self.problem, candidates, node.c, joint)
             best = bound if best is None or bound.total < best.total else best
             if best.total <= 0 or not math.isfinite(bound.total):

@@ -4,7 +4,11 @@ The bound is that of :mod:`tokendemo_formal.override.bound`, at multipliers from
 :mod:`tokendemo_formal.override.multipliers`. Tokens that it puts out of reach of the target are dropped (filter): sets
 collapse, the denominators' ranges tighten, and so on; what stays open is split in two (branch), the most promising
 first. The split is the one that takes most from the bound where it is attained: at its best assignment, head h is
-overestimated by Σ z_h (factor_h - 1/D_h), for its D_h is far from the end of [L_h, U_h] that was assumed.
+overestimated by Σ z_h (factor_h - 1/D_h), for its D_h is far from the end of [L_h, U_h] that was assumed. A slot's set
+is split by its b of that head; or, where many slots are open, the range of D_h itself is, of which each slot's b is
+then but a small part. Limits on D keep mixtures of a slot's tokens, which no assignment reaches; by Shapley's and
+Folkman's lemma these gain about what one slot for each head can make up (R. Starr, "Quasi-equilibria in markets with
+non-convex preferences", 1969). So ranges are split only while more slots are open than that.
 
 "Refuted" is a proof: all bounds hold with their rounding. A candidate above the target is only a proposal, which the
 caller confirms in balls.
@@ -16,7 +20,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,7 +29,7 @@ from numpy.typing import NDArray
 from tokendemo_formal.override.bound import Bound, Candidates, evaluate, gather, terms
 from tokendemo_formal.override.multipliers import descend, joint_heads
 from tokendemo_formal.override.outcome import Assignment, Confirm, Limits, Outcome
-from tokendemo_formal.override.proof import Columns, Exact, Filter, Leaf, Split, Trace
+from tokendemo_formal.override.proof import Columns, Exact, Filter, Halve, Leaf, Split, Trace
 from tokendemo_formal.override.tables import Floats, Problem
 
 _PASSES, _ROOT_PASSES = 3, 8
@@ -47,6 +51,12 @@ CHECKED_BUDGET = 2**18
 
 _ASCENTS = 16
 """Nodes whose candidates are improved by ascent; later only every sixteenth's are."""
+SPARE_SLOTS = 2
+"""Slots, beside one for each head, from which on ranges of denominators are split."""
+
+_WIDE = 4.0
+"""Ranges are split while their ends have at least this ratio."""
+
 _WORTH_A_ROUND = 0.8
 """Another round of bounding is worth its while where a filter left less than this part of the candidates."""
 
@@ -63,6 +73,8 @@ class Node:
         trace: where its proof goes.
         rivals: tokens that contend for being a slot's best, in all slots together; about.
         candidates: the sets, gathered, or those of the parent.
+        ranges: (2, H) multiples of the template's part of D between which D lies; None: none were set.
+        pull: (H,) the pulls to start from, where there are ranges.
     """
 
     sets: list[Columns]
@@ -72,6 +84,8 @@ class Node:
     trace: Trace
     rivals: int
     candidates: Candidates | None = None
+    ranges: Floats | None = None
+    pull: Floats | None = None
 
 
 def _quiet() -> np.errstate:
@@ -180,8 +194,11 @@ class Search:
         """Bound and filter the node, then push its children; a confirmed assignment above the target ends it early."""
         root = not node.trace and node.trace is self.trace
         while True:
-            candidates = gather(self.problem, node.sets, node.candidates)
+            candidates = gather(self.problem, node.sets, node.candidates, node.ranges)
             node.candidates = candidates
+            if candidates.void:
+                node.trace.append(Leaf(node.c, ()))
+                return None
             bound = self._bounded(node, candidates)
             node.bound = min(node.bound, bound.total)
             found = self._propose(node.sets, bound.best, self.nodes < _ASCENTS or self.nodes % 16 == 0)
@@ -189,13 +206,13 @@ class Search:
                 return found
             sets = self._filtered(candidates, bound)
             if bound.total <= self.target or any(len(s) == 0 for s in sets):
-                node.trace.append(Leaf(bound.c, bound.joint))
+                node.trace.append(Leaf(bound.c, bound.joint, pull=self._named(bound)))
                 return None
             if candidates.count == len(node.sets):
                 return self._single(node)
             after = sum(map(len, sets))
             if after < candidates.count:
-                node.trace.append(Filter(bound.c, bound.joint))
+                node.trace.append(Filter(bound.c, bound.joint, pull=self._named(bound)))
                 node.sets = [s if len(s) < len(old) else old for s, old in zip(sets, node.sets, strict=True)]
                 node.active = within(node.active, node.sets)
             if after > len(sets) and after > _WORTH_A_ROUND * candidates.count:
@@ -207,8 +224,17 @@ class Search:
         self._branch(node, bound)
         return None
 
+    def _named(self, bound: Bound) -> Floats | None:
+        """The pulls as a certificate has them, for each multiple of the template's part of D; None where they are 0."""
+        return bound.pull * self.problem.template.b[:, 0] if bound.pull.any() else None
+
     def _branch(self, node: Node, bound: Bound) -> None:
-        node.candidates = gather(self.problem, node.sets, node.candidates)
+        node.candidates = gather(self.problem, node.sets, node.candidates, node.ranges)
+        if sum(len(columns) > 1 for columns in node.sets) >= self.problem.heads + SPARE_SLOTS:
+            halves = self._halves(node, bound)
+            if halves is not None:
+                self._halve(node, *halves)
+                return
         slot, inside = self._split(node, bound)
         columns = node.sets[slot]
         split = Split(slot, columns[inside], [], [])
@@ -216,7 +242,38 @@ class Search:
         active = self._most_active(node)
         for half, trace in ((columns[inside], split.first), (columns[~inside], split.second)):
             sets = [*node.sets[:slot], half, *node.sets[slot + 1 :]]
-            self._push(Node(sets, within(active, sets), node.c, node.bound, trace, node.rivals, node.candidates))
+            self._push(replace(node, sets=sets, active=within(active, sets), trace=trace))
+
+    def _halves(self, node: Node, bound: Bound) -> tuple[int, float] | None:
+        """The head to blame for most of the bound's excess where it is attained, and the multiple of the template's
+        part at which to split the range of its denominator; None where that is narrow."""
+        problem, candidates = self.problem, node.candidates
+        assert candidates is not None
+        lower, upper = candidates.lower, candidates.upper
+        z = terms(problem, bound.c, bound.best)
+        b = sum(slot.b[:, t] for slot, t in zip(problem.slots, bound.best, strict=True))
+        d = np.clip(problem.template.b[:, 0] + b, lower, upper)
+        excess = np.nan_to_num((z * (bound.factors - 1 / d)).sum(axis=0))
+        h = int(excess.argmax())
+        own = problem.template.b[h, 0]
+        if not (excess[h] > 0 and own > 0 and upper[h] > _WIDE * lower[h]):
+            return None
+        assumed = lower[h] if z[:, h].sum() > 0 else upper[h]
+        middle = math.sqrt(lower[h]) * math.sqrt(upper[h])
+        at = math.sqrt((d[h] + assumed) / 2 / own) * math.sqrt(middle / own)
+        return (h, at) if math.isfinite(at) else None
+
+    def _halve(self, node: Node, head: int, at: float) -> None:
+        halve = Halve(head, at, [], [])
+        node.trace.append(halve)
+        active = self._most_active(node)
+        ranges = np.array([np.zeros(self.problem.heads), np.full(self.problem.heads, np.inf)])
+        ranges = ranges if node.ranges is None else node.ranges
+        pull = np.zeros(self.problem.heads) if node.pull is None else node.pull
+        for end, trace in ((1, halve.first), (0, halve.second)):
+            narrowed = ranges.copy()
+            narrowed[end, head] = at
+            self._push(replace(node, active=active, ranges=narrowed, pull=pull, trace=trace))
 
     def _bounded(self, node: Node, candidates: Candidates) -> Bound:
         """The bound at good multipliers; leaves these, and the tokens that shape it, in the node."""
@@ -225,12 +282,14 @@ class Search:
             rivals = min(node.rivals, candidates.count)
             most = CHECKED_BUDGET // candidates.count if self.certify else JOINT_BUDGET // rivals
             joint = joint_heads(self.problem, candidates, node.active, node.c, most)
-            c, expected = descend(self.problem, candidates, node.active, node.c, joint, self.target, self.best_value)
-            bound = evaluate(self.problem, candidates, c, joint)
+            c, pull, expected = descend(
+                self.problem, candidates, node.active, node.c, joint, self.target, self.best_value, node.pull
+            )
+            bound = evaluate(self.problem, candidates, c, joint, pull)
             node.rivals = sum(map(len, bound.contenders))
             node.active = [np.union1d(old, new) for old, new in zip(node.active, bound.contenders, strict=True)]
             if best is None or bound.total < best.total:
-                best, node.c = bound, c
+                best, node.c, node.pull = bound, c, pull
             if bound.total - expected <= _CLOSE * (bound.total - self.target):
                 break
         assert best is not None

@@ -33,8 +33,9 @@ def descend(
     joint: tuple[int, ...],
     goal: float,
     incumbent: float,
-) -> tuple[Floats, float]:
-    """Better multipliers for a node, with the bound over the active tokens at them.
+    pull: Floats | None = None,
+) -> tuple[Floats, Floats | None, float]:
+    """Better multipliers and pulls for a node, with the bound over the active tokens at them.
 
     Args:
         problem: the tables.
@@ -44,6 +45,7 @@ def descend(
         joint: heads bounded jointly.
         goal: a bound at or below it is good enough.
         incumbent: a value of f known to be reached: no bound lies below it.
+        pull: (H,) to start from; None: no head is limited, so none is pulled.
     """
     over, under = candidates.inverse
     inside = list(joint)
@@ -53,7 +55,9 @@ def descend(
     own_a, own_b = problem.template.a[:, 0], problem.template.b[:, 0]
     over_out, under_out = over[outside], under[outside]
     slots = np.arange(len(active))
-    best, best_c, factor, stale = math.inf, c, 1.0, 0
+    # Pulls are sought in units of the middle of D's range, so that their slopes are as large as those of c.
+    middle = (candidates.lower + candidates.upper) / 2
+    best, best_c, best_pull, factor, stale = math.inf, c, pull, 1.0, 0
     for step in range(_STEPS):
         z, own = a - c[:, None, None] * b, own_a - c * own_b
         apart = z[outside]
@@ -61,6 +65,9 @@ def descend(
         fixed = problem.direct + c.sum() + np.maximum(own[outside] * over_out, own[outside] * under_out).sum()
         if inside:
             sums = sums + (weights @ z[inside].reshape(len(inside), -1)).reshape(-1, *z.shape[1:])
+        if pull is not None:
+            sums = sums + (pull @ b.reshape(len(pull), -1)).reshape(1, *b.shape[1:])
+            fixed += pull @ (own_b - np.where(pull > 0, candidates.lower, candidates.upper))
         places = sums.argmax(axis=2)
         totals = (
             fixed + weights @ own[inside] + np.take_along_axis(sums, places[:, :, None], axis=2)[:, :, 0].sum(axis=1)
@@ -68,7 +75,7 @@ def descend(
         w = int(totals.argmax())
         total = float(totals[w])
         if total < best:
-            best, best_c = total, c
+            best, best_c, best_pull = total, c, pull
         else:
             stale += 1
             factor *= _SHRINK if stale > _PATIENCE else 1.0
@@ -81,13 +88,24 @@ def descend(
         factors[inside], own_factors[inside] = weights[w][:, None], weights[w]
         slope = 1 - own_factors * own_b - (factors * b[:, slots, chosen]).sum(axis=1)
         square = float(slope @ slope)
+        if pull is not None:
+            d = own_b + b[:, slots, chosen].sum(axis=1)
+            below, above = d - candidates.lower, d - candidates.upper
+            # At p = 0 the slopes from `above` to `below` all do; 0 is one of them unless D is out of range.
+            turn = np.where(pull > 0, below, np.where(pull < 0, above, np.minimum(below, 0) + np.maximum(above, 0)))
+            turn = turn / middle
+            square += float(turn @ turn)
         if not square > 1e-30:
             break
         if step == 0 and len(weights) > _CHOICES:
             weights = weights[np.argpartition(-totals, _CHOICES)[:_CHOICES]]
         aim = max(goal, min(incumbent, total))
-        c = np.clip(c - factor * (total - aim) / square * slope, -problem.limit, problem.limit)
-    return best_c, best
+        length = factor * (total - aim) / square
+        c = np.clip(c - length * slope, -problem.limit, problem.limit)
+        if pull is not None:
+            moved = pull - length * turn / middle
+            pull = np.where(moved * pull < 0, 0.0, moved)
+    return best_c, best_pull, best
 
 
 def joint_heads(

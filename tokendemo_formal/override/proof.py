@@ -23,20 +23,22 @@ condition, empty."""
 
 @dataclass(frozen=True)
 class Leaf:
-    """The bound with this c and these joint heads is at or below the target."""
+    """The bound with this c, these joint heads and these pulls (none: all 0) is at or below the target."""
 
     c: NDArray[np.float64]
     joint: tuple[int, ...]
     of: Combination = ()
+    pull: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
 class Filter:
-    """The tokens that the filter drops with this c and these joint heads are gone."""
+    """The tokens that the filter drops with this c, these joint heads and these pulls are gone."""
 
     c: NDArray[np.float64]
     joint: tuple[int, ...]
     of: Combination = ()
+    pull: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,19 @@ class Box:
     second: Trace
 
 
-Trace: TypeAlias = "list[Leaf | Filter | Exact | Split | Cone | Box]"
-"""How a node was closed: filters, then a leaf, an exact decision or a split; of all lengths at once a cone or a box."""
+@dataclass(frozen=True)
+class Halve:
+    """The range of a head's denominator was split: D <= at · B and D >= at · B, B being the template's part of it."""
+
+    head: int
+    at: float
+    first: Trace
+    second: Trace
+
+
+Trace: TypeAlias = "list[Leaf | Filter | Exact | Split | Halve | Cone | Box]"
+"""How a node was closed: filters, then a leaf, an exact decision or a split of either kind; for all lengths at once a
+cone or a box."""
 
 
 @dataclass(frozen=True)
