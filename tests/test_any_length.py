@@ -30,6 +30,7 @@ from tokendemo_formal.numbers.enclosures import Enclosure
 from tokendemo_formal.override import any_length
 from tokendemo_formal.override.any_length import prepared
 from tokendemo_formal.override.cone import ConeSearch
+from tokendemo_formal.override.constraints import Constraints
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.outcome import Limits
 from tokendemo_formal.override.question import Contest, Question, Readout, Share, Template
@@ -232,6 +233,8 @@ def test_questions_that_are_refused() -> None:
     ):  # fmt: skip
         with pytest.raises(error, match=text):
             solve(changed, "any-length")
+    with pytest.raises(UnsupportedError, match="without constraints"):
+        solve(replace(question, constraints=Constraints(distinct=True)), "any-length")
     with pytest.raises(InputError, match="engine search"):
         solve(question, "any-length", engine="z3")
 
@@ -394,6 +397,7 @@ FORGERIES: dict[str, tuple[str, Callable[[list[Node]], Any]]] = {
     "several templates": (
         "unsupported", _resealed(lambda question: question.update(also=[{"before": [0], "after": [], "reader": 0}])),
     ),
+    "constraints": ("unsupported", _resealed(lambda question: question.update(distinct=True))),
     "a lower threshold": ("invalid", _resealed(lambda question: question.update(threshold="-5"))),
 }  # fmt: skip
 

@@ -36,18 +36,24 @@ _FIRST_BOXES = 250
 """Boxes looked at after length 0; after each further length twice as many as before."""
 
 
-def prepared(question: Question, engine: Engine) -> Question:
+def prepared(question: Question, engine: Engine, constrained: bool = False) -> Question:
     """The question with as many slots as are to be tried.
 
     Raises:
         ScenarioError: for slots at given positions, no tokens, positions without an end, and, where there is no end of
             lengths, a reader that is not a token of the template.
-        UnsupportedError, InputError: for several conditions, or another engine, where there is no end of lengths.
+        UnsupportedError, InputError: for constraints; for several conditions, or another engine, where there is no end
+            of lengths.
     """
     if question.positions is not None:
         raise ScenarioError(
             'adversary.positions: any-length asks about any number of tokens between before and after; ask "minimum" '
             "for slots at given positions"
+        )
+    if question.constraints or constrained:
+        raise UnsupportedError(
+            'ask: any-length is decided for tokens without constraints; ask "minimum", with adversary.slots the most '
+            "tokens to try"
         )
     if not question.vocabulary:
         raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
