@@ -21,6 +21,7 @@ Main declarations: :class:`Tables`, :class:`Candidates`, :class:`Multipliers`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import repeat
 from operator import add, mul, sub
 from typing import NamedTuple, TypeAlias
@@ -29,6 +30,7 @@ from flint import arb, fmpq
 
 from tokendemo_formal.certificates.automaton import Paths
 from tokendemo_formal.certificates.claim import Count
+from tokendemo_formal.certificates.cone import Generators
 from tokendemo_formal.certificates.layer import Ball, Reader, Row, largest, least
 from tokendemo_formal.certificates.section import Lead, Of, Section
 from tokendemo_formal.certificates.sums import Bound
@@ -91,7 +93,13 @@ class Tables:
         if self._rules:
             self.fixed_b.append(arb(1))
             self.fixed_a.append(arb(0))
-        self.heads = len(self.fixed_b)
+        self.heads, self._vocabulary = len(self.fixed_b), section.question.vocabulary
+
+    @cached_property
+    def generators(self) -> Generators:
+        """The template and each token, in the first slot."""
+        tokens = zip(*self._columns(0, self._vocabulary), strict=True)
+        return Generators.of(self.direct, [[*self.fixed_b, *self.fixed_a], *tokens])
 
     def candidates(self, node: Node, paths: Paths) -> Candidates:
         """A node's candidates; none of its sets is empty."""
