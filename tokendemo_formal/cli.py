@@ -239,6 +239,8 @@ def _solve(options: argparse.Namespace) -> int:
         _print(report.to_text())
         if written is not None:
             _print(f"certificate {options.certificate}, {written:,} bytes; tokendemo check {options.certificate}\n")
+        elif options.certificate is not None:
+            _print("certificate none: the question was not decided\n")
     return GAVE_UP if answer.verdict == "gave-up" else ANSWERED
 
 
@@ -278,9 +280,7 @@ def _votes(question: Any, answer: Any) -> Any:
     """Of the witness; without one, of the template alone."""
     from tokendemo_formal.override.votes import votes
 
-    assignment = answer.assignment or ()
-    toward, against = answer.pairs[0] if answer.pairs else (question.toward[0], question.against[0])
-    return votes(question.alone(0, toward, against).with_slots(len(assignment)), assignment)
+    return votes(question, answer.assignment or ())
 
 
 def _float32(question: Any, answer: Any) -> Any:

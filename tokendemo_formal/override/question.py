@@ -215,18 +215,25 @@ class Question:
     def _check_share(self, share: Share) -> None:
         if self.contest is not None:
             raise ScenarioError("share: given beside rows that compete; drop one of the two")
+        if not isinstance(share.below, int | Fraction):
+            raise ScenarioError(
+                f"share.below: found {share.below!r}; expected an exact number, such as Fraction('0.1')"
+            )
         if not 0 < share.below <= 1:
             found = Decimal(share.below.numerator) / share.below.denominator
             raise ScenarioError(
                 f"share.below: found {found:.9g}; expected a number above 0, which a share of attention never reaches, "
                 "and at most 1, which it never exceeds"
             )
-        if share.head is not None and not 0 <= share.head < self.layer.heads:
-            raise ScenarioError(f"share.head: found {share.head}; the layer has heads 0 to {self.layer.heads - 1}")
+        if share.head is not None and not (isinstance(share.head, int) and 0 <= share.head < self.layer.heads):
+            raise ScenarioError(f"share.head: found {share.head!r}; the layer has heads 0 to {self.layer.heads - 1}")
         size = len(self.before) + len(self.after)
+        if isinstance(share.of, str) and share.of not in ("before", "after", "template"):
+            raise ScenarioError(f"share.of: found {share.of!r}; expected 'before', 'after', 'template' or indices")
         tokens = share.tokens(len(self.before), len(self.after))
         if not tokens:
-            raise ScenarioError(f"share.of: found {share.of!r}, which holds no token; name some of the template's")
+            of = share.of if isinstance(share.of, str) else list(share.of)
+            raise ScenarioError(f"share.of: found {of!r}, which holds no token; name some of the template's")
         if len(set(tokens)) < len(tokens) or not set(tokens) <= set(range(size)):
             raise ScenarioError(
                 f"share.of: expected indices of the template's {size} tokens, 0 to {size - 1}, each once; found "
