@@ -189,6 +189,10 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
     share = _share(top.table("share", ("below", "head", "of"))) if "share" in content else None
     if share is not None and "readout" in content:
         raise ScenarioError("share: given beside a table [readout]; drop one of the two")
+    if share is None and "readout" not in content:
+        raise ScenarioError(
+            "readout: missing; expected a table [readout] with toward and against, or [share] with below"
+        )
     keys = ("toward", "against", "against_all", "threshold", "final_norm")
     readout = top.table("readout", keys) if share is None else _Table({}, "readout", keys)
     everyone = readout.get("against_all", _boolean, False)

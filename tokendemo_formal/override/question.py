@@ -20,6 +20,9 @@ Ask: TypeAlias = Literal["exists", "minimum", "maximum", "any-length"]
 Engine: TypeAlias = Literal["search", "z3", "brute-force"]
 Verdict: TypeAlias = Literal["override", "no-override", "optimum", "never", "gave-up"]
 
+MOST_SLOTS = 1_000_000
+"""More are refused, where the layer's positions don't refuse them."""
+
 
 @dataclass(frozen=True)
 class Readout:
@@ -181,6 +184,8 @@ class Question:
             raise ScenarioError("adversary.vocabulary: a token id is listed twice")
         if not isinstance(self.slots, int) or self.slots < 0:
             raise ScenarioError(f"adversary.slots: expected 0 or more, found {self.slots!r}")
+        if self.slots > MOST_SLOTS:  # before anything of that length is made
+            raise ScenarioError(f"adversary.slots: found {self.slots}; at most {MOST_SLOTS:,} are tried")
         if self.reader not in ("first", "last") and not isinstance(self.reader, int):
             raise ScenarioError(f"template.reader: expected 'first', 'last' or a position; found {self.reader!r}")
         if isinstance(self.readout, Share):
@@ -188,7 +193,9 @@ class Question:
         else:
             self._check_rows(self.readout)
         if self.slots and not self.vocabulary:
-            raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
+            raise ScenarioError(
+                "adversary.vocabulary: no token is left; widen vocabulary, pattern or include, or shorten exclude"
+            )
         if self.positions is not None and (
             len(self.positions) < self.slots or any(a >= b for a, b in itertools.pairwise(self.positions))
         ):
@@ -340,7 +347,9 @@ class Question:
         reader = named[self.reader] if isinstance(self.reader, str) else self.reader
         reader = reader + length if reader < 0 else reader
         if not 0 <= reader < length:
-            raise ScenarioError(f"template.reader: {self.reader} is outside the prompt of {length} tokens")
+            raise ScenarioError(
+                f"template.reader: {self.reader} is outside the prompt of {length} tokens ({-length} to {length - 1})"
+            )
         unseen = [p for p in holes if not self.layer.sees(reader, p)]
         if unseen:
             raise ScenarioError(
