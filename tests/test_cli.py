@@ -354,7 +354,7 @@ def test_giving_up_prints_what_is_known(scenario: str, capsys: pytest.CaptureFix
         (["inspect", "bundled:nothing"], "no such model comes with this package"),
         (["inspect", "package:no_such_package"], "no package 'no_such_package' is installed"),
         (["new", "{folder}/q.toml"], "q.toml: exists already, and is not overwritten"),
-        (["new", "{folder}/absent/q.toml"], "No such file or directory"),
+        (["new", "{folder}/absent/q.toml"], "q.toml: there is no directory"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -118,8 +118,11 @@ class CompoundRun(Run):
                 f"of its own; at most {LARGEST_READER_VOCABULARY} are tried. Move the reader out of the slots, or "
                 "narrow adversary.vocabulary"
             )
-        outcomes = []
+        outcomes: list[Outcome] = []
         for column, token in enumerate(vocabulary):
+            if self.limits.over:  # each token needs tables of its own, which no search's limit sees
+                outcomes.append(Outcome("gave-up"))
+                break
             fixed = [
                 Prompt(tuple(token if p == prompt.slots[at] else t for p, t in enumerate(prompt.tokens)), prompt.reader)
                 for prompt in prompts
@@ -146,8 +149,11 @@ class CompoundRun(Run):
         start: Assignment | None,
     ) -> Outcome:
         """A decision whose readers are fixed tokens; ``whole`` turns assignments to ones of ``asked``."""
-        outcomes = []
+        outcomes: list[Outcome] = []
         for choice in self._choices:
+            if outcomes and self.limits.over:
+                outcomes.append(Outcome("gave-up"))
+                break
             if prompts[0].slots:
                 outcome = self._decide(choice, prompts, asked, reader_token, target, whole, start)
             else:
