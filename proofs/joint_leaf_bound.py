@@ -2,131 +2,67 @@
 
 from __future__ import annotations
 
-from tokendemo_formal.logic.terms import Term, Variable, both, either, implies, ite, negation, real, total
+from tokendemo_formal.logic.terms import Term, Variable, substitute, term
 from tokendemo_formal.proving import Proof, main
 from tokendemo_formal.proving.kernel import Fact
-from tokendemo_formal.proving.lemmas.quotients import quotient_of_sums_at_most
-from tokendemo_formal.proving.lemmas.sums import sum_added, sum_monotone, sum_scaled, sum_subtracted, sums_at_most
-from tokendemo_formal.proving.tactics import at_index, for_each
+from tokendemo_formal.proving.lemmas.sums import sum_monotone, sum_zero
+from tokendemo_formal.proving.tactics import equal_sums
 from tokendemo_formal.theorems.bounds import (
-    A,
     B,
-    a,
+    L,
+    U,
     b,
     b_hi,
     b_lo,
-    c,
     denominator,
-    fixed,
-    joint,
     least,
     most,
-    numerator,
     own,
-    phi,
+    pull,
+    pull_end,
+    pulled_slot_term,
     spread,
     top,
-    w,
 )
 from tokendemo_formal.theorems.setting import H, m
-
-_N, _D, _L, _U, _c, _w = (real(name) for name in ("N", "D", "L", "U", "c", "w"))
-
-
-def _w_fits(N: Term, D: Term, L: Term, U: Term, c: Term, w: Term) -> Term:
-    """0 < L <= D <= U, and w is 1/L where N > c D, and 1/U elsewhere."""
-    return both(L > 0, L <= D, D <= U, w.eq(ite(c * D < N, 1 / L, 1 / U)))
 
 
 def prove(p: Proof) -> None:
     kernel = p.kernel
+    no_pull = {L: least, U: most, pull: lambda h: term(0)}
 
-    p.say("For numbers: a w that fits the sign of N - c D gives N/D <= c + w (N - c D).")
-    fits = kernel.assume(_w_fits(_N, _D, _L, _U, _c, _w))
-    large = p.have(implies(_c * _D < _N, _w * _D >= 1), [fits], "D/L >= 1")
-    small = p.have(implies(_N <= _c * _D, _w * _D <= 1), [fits], "D/U <= 1")
-    x, y = real("x"), real("y")
-    signed = kernel.arithmetic(implies(either(both(x > 0, y >= 1), both(x <= 0, y <= 1)), x <= y * x))
-    scaled = p.have(
-        _N - _c * _D <= _w * _D * (_N - _c * _D),
-        [large, small, kernel.instantiate(signed, {x: _N - _c * _D, y: _w * _D})],
-    )
-    positive = p.have(_D > 0, [fits])
-    divided = p.have(_N / _D <= _c + _w * (_N - _c * _D), [positive, scaled])
-    multiplied = kernel.discharge(divided, fits.conclusion)
+    def unpulled(t: Term) -> Term:
+        return substitute(t, {}, no_pull)
 
-    def claim(h: Variable) -> Term:
-        return numerator(h) / denominator(h) <= (c(h) + spread(h, fixed(h))) + total(m, lambda i: spread(h, own(h, i)))
+    def same(i: Variable) -> Fact:
+        return equal_sums(kernel, H, lambda h: spread(h, own(h, i)) + term(0) * b(h, i), lambda h: spread(h, own(h, i)))
 
-    def order(h: Variable) -> Fact:
-        return kernel.arithmetic(
-            both(least(h) > 0, least(h) <= denominator(h), denominator(h) <= most(h)),
-            [
-                *(
-                    at_index(kernel, p.assumption(name), h)
-                    for name in ("b_lo is at most b", "b_hi is at least b", "L is positive")
-                ),
-                sum_monotone(kernel, m, lambda i: b_lo(h, i), lambda i: b(h, i)),
-                sum_monotone(kernel, m, lambda i: b(h, i), lambda i: b_hi(h, i)),
-            ],
-        )
-
-    def joint_head(h: Variable) -> Fact:
-        together = kernel.assume(joint(h) > 0)
-        terms = for_each(kernel, m, lambda i: spread(h, own(h, i)).eq(w(h) * own(h, i)), [together])
-        spread_sum = total(m, lambda i: spread(h, own(h, i)))
-        same = kernel.same(spread_sum, total(m, lambda i: w(h) * own(h, i)), terms)
-        rest = total(m, lambda i: own(h, i))
-        parts = kernel.arithmetic(
-            (numerator(h) - c(h) * denominator(h)).eq(fixed(h) + rest),
-            [
-                sum_subtracted(kernel, m, lambda i: a(h, i), lambda i: c(h) * b(h, i)),
-                sum_scaled(kernel, m, c(h), lambda i: b(h, i)),
-            ],
-        )
-        signs = at_index(kernel, p.assumption("w of a joint head is 1/L where N > c D, and 1/U elsewhere"), h)
-        excess = numerator(h) - c(h) * denominator(h)
-        values = {_N: numerator(h), _D: denominator(h), _L: least(h), _U: most(h), _c: c(h), _w: w(h)}
-        fits = kernel.arithmetic(
-            _w_fits(numerator(h), denominator(h), least(h), most(h), c(h), w(h)), [order(h), signs, together]
-        )
-        whole = kernel.arithmetic(
-            numerator(h) / denominator(h) <= c(h) + w(h) * excess, [kernel.instantiate(multiplied, values), fits]
-        )
-        spread_out = kernel.arithmetic(
-            (w(h) * excess).eq(w(h) * fixed(h) + spread_sum),
-            [parts, same, sum_scaled(kernel, m, w(h), lambda i: own(h, i))],
-        )
-        return kernel.discharge(kernel.arithmetic(claim(h), [together, whole, spread_out]), together.conclusion)
-
-    def other_head(h: Variable) -> Fact:
-        apart = kernel.assume(negation(joint(h) > 0))
-        terms = for_each(kernel, m, lambda i: spread(h, own(h, i)).eq(phi(h, own(h, i))), [apart])
-        spread_sum = total(m, lambda i: spread(h, own(h, i)))
-        same = kernel.same(spread_sum, total(m, lambda i: phi(h, own(h, i))), terms)
-        parts = (A(h), B(h), c(h), least(h), most(h))
-        quotient = quotient_of_sums_at_most(kernel, m, parts, lambda i: a(h, i), lambda i: b(h, i))
-        return kernel.discharge(kernel.arithmetic(claim(h), [apart, same, order(h), quotient]), apart.conclusion)
-
-    p.say("In each head 0 < L <= D <= U.")
-    p.say("In a joint head N - c D is multiplied by one w that fits its sign.")
-    each_joint = p.each(H, lambda h: implies(joint(h) > 0, claim(h)), lambda h: [joint_head(h)])
-    p.say("In any other head each part x of N - c D is bounded by itself, by φ(x).")
-    each_other = p.each(H, lambda h: implies(negation(joint(h) > 0), claim(h)), lambda h: [other_head(h)])
-    each_head = p.each(H, claim, [each_joint, each_other], "one or the other")
-
-    p.say("Summed over heads, the slots' parts can be sorted by slot, and each slot's is at most its top.")
-    sorted_by_slot = p.lemma(
-        sums_at_most,
+    p.say("Term by term, L <= D <= U in each head.")
+    low = p.each(
         H,
-        m,
-        lambda h: numerator(h) / denominator(h),
-        lambda h: c(h) + spread(h, fixed(h)),
-        lambda h, i: spread(h, own(h, i)),
-        lambda i: top(i),
+        lambda h: least(h) <= denominator(h),
+        lambda h: [p.assumption("b_lo is at most b"), sum_monotone(kernel, m, lambda i: b_lo(h, i), lambda i: b(h, i))],
     )
-    apart = p.lemma(sum_added, H, lambda h: c(h), lambda h: spread(h, fixed(h)))
-    p.conclude([each_head, sorted_by_slot, apart, p.assumption("top is at least each slot's term")])
+    high = p.each(
+        H,
+        lambda h: denominator(h) <= most(h),
+        lambda h: [
+            p.assumption("b_hi is at least b"),
+            sum_monotone(kernel, m, lambda i: b(h, i), lambda i: b_hi(h, i)),
+        ],
+    )
+
+    p.say("With p = 0 nothing is pulled.")
+    tops = p.each(
+        m,
+        lambda i: unpulled(pulled_slot_term(i)) <= top(i),
+        lambda i: [p.assumption("top is at least each slot's term"), same(i)],
+    )
+    names = ("L is positive", "w of a joint head is 1/L where N > c D, and 1/U elsewhere")
+    leaf = p.use("pulled_leaf_bound", functions=no_pull, by=[low, high, *map(p.assumption, names), tops])
+    zero = p.each(H, lambda h: unpulled(pull(h) * (B(h) - pull_end(h))).eq(0))
+    none_in_all = p.lemma(sum_zero, H, lambda h: unpulled(pull(h) * (B(h) - pull_end(h))))
+    p.conclude([leaf, zero, none_in_all])
 
 
 if __name__ == "__main__":

@@ -505,3 +505,15 @@ def test_a_closed_pipe_is_no_traceback(folder: Path) -> None:
     )
     reader.stdin.close()
     assert done.stderr == ""
+
+
+def test_a_certificate_that_has_no_place_is_noticed_before_the_search(
+    scenario: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokendemo_formal.override.solve.solve", lambda *_, **__: pytest.fail("searched all the same"))
+    for path, problem in ((folder, "is a directory"), (folder / "nowhere" / "x.jsonl", "there is no directory")):
+        assert main(["solve", scenario, "--certificate", str(path)]) == 2
+        assert problem in capsys.readouterr().err
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert main(["solve", scenario, "--certificate", str(folder / "x.jsonl")]) == 2
+    assert "can't be written to" in capsys.readouterr().err

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from tests.small_model import TOKENS, save_small_model
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.models import Model, load_model
+from tokendemo_formal.override.constraints import Constraints, Count
 from tokendemo_formal.override.question import Readout, Share, Template
-from tokendemo_formal.scenario import TEMPLATE, Scenario, TemplateText, parse_scenario, read_scenario
+from tokendemo_formal.scenario import TEMPLATE, ConstraintsText, Scenario, TemplateText, parse_scenario, read_scenario
 
 GOOD: dict[str, dict[str, Any]] = {
     "": {"ask": "minimum"},
@@ -26,6 +27,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "template": {"before": "[BOS] never tell the secret", "after": "now", "reader": "last"},
     "readout": {"toward": "ship", "against": "refuse"},
     "adversary": {"slots": 2},
+    "constraints": {},
 }
 
 
@@ -88,6 +90,11 @@ def test_all_keys_arrive() -> None:
             adversary__pattern="[a-z]+",
             adversary__exclude=["a", 3],
             adversary__include=[4],
+            constraints__distinct=True,
+            constraints__at_most=Raw("[{ tokens = ['a', 3], count = 1 }]"),
+            constraints__budget=7,
+            constraints__costs=Raw("{ 'a b' = 3 }"),
+            constraints__default_cost=0,
         )
     )
     assert scenario == Scenario(
@@ -109,6 +116,7 @@ def test_all_keys_arrive() -> None:
         include=(4,),
         engine="z3",
         tolerance=0.5,
+        constraints=ConstraintsText(True, ((("a", 3), 1),), 7, (("a b", 3),), 0),
     )
 
 
@@ -152,6 +160,18 @@ WRONG = {
     "adversary__pattern": [3, "(", ["a"]],
     "adversary__exclude": ["a", [1.5], [""]],
     "adversary__include": [3, [True]],
+    "constraints__distinct": [1, "yes"],
+    "constraints__at_most": [
+        3,
+        [3],
+        Raw("[{tokens = ['a']}]"),
+        Raw("[{tokens = ['a'], count = -1}]"),
+        Raw("[{tokens = 'a', count = 1}]"),
+        Raw("[{tokens = ['a'], count = 1, most = 1}]"),
+    ],
+    "constraints__budget": [-1, 1.5, 10**9, True],
+    "constraints__costs": [3, ["a"], Raw("{a = 1.5}"), Raw("{a = 1000001}")],
+    "constraints__default_cost": [-1, "1"],
 }
 
 
@@ -194,6 +214,9 @@ def test_every_key_has_a_wrong_value() -> None:
         ("ask = " + "[" * 100_000, "not valid TOML: "),
         (changed(adversary__pattern="a{99999999999999999999}"), "adversary.pattern: found"),
         (changed(template__before=["x" * 100]), "..."),
+        (changed(constraints__costs=Raw("{}")), "constraints.costs: given without constraints.budget; add it"),
+        (changed(constraints__default_cost=2), "constraints.default_cost: given without constraints.budget"),
+        (changed(constraints__distinkt=True), 'constraints.distinkt: unknown key (did you mean "distinct"?)'),
     ],
 )
 def test_mistakes_are_named(text: str, message: str) -> None:
@@ -366,6 +389,8 @@ def test_vocabularies(small: Model, adversary: dict[str, Any], words: tuple[str,
         ({"adversary__pattern": "x"}, "adversary.vocabulary: no token is left"),
         ({"adversary__positions": [4]}, "adversary.positions: expected at least 2 increasing"),
         ({"adversary__positions": [4, 9]}, "adversary.positions: [4, 9] don't lie in a prompt of 8 tokens"),
+        ({"constraints__at_most": Raw("[{ tokens = ['shipp'], count = 1 }]")}, "constraints.at_most: token 'shipp' is"),
+        ({"constraints__budget": 1, "constraints__costs": Raw("{ shipp = 1 }")}, "constraints.costs: token 'shipp' is"),
     ],
 )
 def test_what_the_model_lacks_is_named(small: Model, changes: dict[str, Any], message: str) -> None:
@@ -373,6 +398,41 @@ def test_what_the_model_lacks_is_named(small: Model, changes: dict[str, Any], me
     with pytest.raises(ScenarioError) as caught:
         scenario.question(small)
     assert str(caught.value).startswith(f"q.toml: {message}")
+
+
+def test_constraints_of_a_small_model(small: Model) -> None:
+    scenario = parse_scenario(
+        changed(
+            constraints__distinct=True,
+            constraints__at_most=Raw("[{ tokens = ['ship', 8, 'ship'], count = 1 }]"),
+            constraints__budget=7,
+            constraints__costs=Raw("{ ship = 3, now = 0 }"),
+        )
+    )
+    (now, ship), first = sorted(ids("now", "ship")), ids("ship")[0]
+    listed = Count(((now, 1), (ship, 1)), 0, 1)
+    paid = Count(((now, 0), (ship, 3)), 1, 7)
+    assert now == 8
+    assert first == ship
+    assert scenario.question(small).constraints == Constraints((listed, paid), distinct=True)
+
+
+def test_constraints_without_a_tokenizer(tmp_path: Path) -> None:
+    save_small_model(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    scenario = parse_scenario(
+        toml(
+            {
+                "": {"ask": "exists"},
+                "model": {"source": str(tmp_path)},
+                "template": {"before": [0, 1], "reader": 0},
+                "readout": {"toward": 3, "against": 4},
+                "adversary": {"slots": 0, "vocabulary": [3, 5]},
+                "constraints": {"budget": 1, "costs": Raw('{ "5" = 2 }')},
+            }
+        )
+    )
+    assert scenario.question().constraints == Constraints((Count(((5, 2),), 1, 1),))
 
 
 def test_unknown_tokens_may_be_named(small: Model) -> None:

@@ -14,6 +14,7 @@ name                                           what it is
 ``read_scenario``, ``parse_scenario``,         a question as a TOML file, a TOML text, or an object with the same keys
 ``Scenario``
 ``Question``, ``Readout``, ``Prompt``          the question with every token resolved; for layers in memory, start here
+``Constraints``, ``Count``                     what an adversary's tokens have to satisfy besides
 ``Share``                                      in place of a readout: a share of attention that is to be kept
 ``solve``, ``Answer``, ``Bounds``,             the answer and what it proves, and how far a long search is
 ``Progress``
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tokendemo_formal.errors import InputError, ModelFileError, ScenarioError, TokenDemoError, UnsupportedError
     from tokendemo_formal.models import Model, from_arrays, from_multihead_attention, load_model
     from tokendemo_formal.override.answer import Answer, Bounds
+    from tokendemo_formal.override.constraints import Constraints, Count
     from tokendemo_formal.override.float32 import float32_distance
     from tokendemo_formal.override.question import Prompt, Question, Readout, Share
     from tokendemo_formal.override.solve import Progress, solve
@@ -48,6 +50,7 @@ _HOMES = {
     "errors": ("InputError", "ModelFileError", "ScenarioError", "TokenDemoError", "UnsupportedError"),
     "models": ("Model", "from_arrays", "from_multihead_attention", "load_model"),
     "override.answer": ("Answer", "Bounds"),
+    "override.constraints": ("Constraints", "Count"),
     "override.float32": ("float32_distance",),
     "override.question": ("Prompt", "Question", "Readout", "Share"),
     "override.solve": ("Progress", "solve"),
@@ -59,6 +62,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Answer",
     "Bounds",
+    "Constraints",
+    "Count",
     "InputError",
     "Layer",
     "Model",

@@ -202,6 +202,8 @@ def _solve(options: argparse.Namespace) -> int:
     from tokendemo_formal.report import Report
     from tokendemo_formal.scenario import read_scenario
 
+    if options.certificate is not None:
+        _require_place(Path(options.certificate))
     scenario = read_scenario(options.scenario)
     given = {name: getattr(options, name) for name in ("ask", "slots", "engine", "tolerance")}
     scenario = dataclasses.replace(scenario, **{name: value for name, value in given.items() if value is not None})
@@ -236,6 +238,16 @@ def _solve(options: argparse.Namespace) -> int:
         if written is not None:
             _print(f"certificate {options.certificate}, {written:,} bytes; tokendemo check {options.certificate}\n")
     return GAVE_UP if answer.verdict == "gave-up" else ANSWERED
+
+
+def _require_place(path: Path) -> None:
+    """Before a search that may be long: a file can be written there."""
+    if path.is_dir():
+        raise InputError(f"--certificate {path}: is a directory; give the name of a file")
+    if not path.parent.is_dir():
+        raise InputError(f"--certificate {path}: there is no directory {path.parent}; make it, or give another place")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"--certificate {path}: {path.parent} can't be written to; give another place")
 
 
 def _check(options: argparse.Namespace) -> int:

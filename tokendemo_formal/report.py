@@ -93,6 +93,8 @@ class Report:
             "left_out": list(self._left_out),
             "notes": list(answer.notes),
         }
+        if self.question.constraints:
+            content["constraints"] = self._constraints
         if answer.prompts:
             content["templates"] = [
                 {"prompt_ids": list(prompt), "margin": list(margin.decimals()), "closest": list(pair)}
@@ -123,10 +125,13 @@ class Report:
         """What ``tokendemo solve`` prints, with a line feed at the end."""
         answer = self.answer
         templates = len(self.question.templates)
-        lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary), templates), _WIDTH), ""]
+        constrained = bool(self.question.constraints)
+        lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary), templates, constrained), _WIDTH), ""]
         if self.question.contest is not None:
             lines += _item("has to win", self._rows(self.question.toward))
             lines += _item("against", self._rows(self.question.against))
+        if constrained:
+            lines += _item("constraints", "; ".join(self._constraints))
         if isinstance(self.question.readout, Share):
             lines += _item("share", self._share(self.question.readout))
         if answer.assignment:
@@ -147,7 +152,8 @@ class Report:
         for shares in answer.shares:
             lines += _item("shares", _shares_text(shares))
         if answer.upper is not None:
-            lines += _item("at most", f"{_above(answer.upper)} for every assignment of {_tokens(answer.slots)}: proved")
+            all_ = f"every assignment of {_tokens(answer.slots)}{' that keeps the constraints' if constrained else ''}"
+            lines += _item("at most", f"{_above(answer.upper)} for {all_}: proved")
         if answer.ruled_out:
             lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, each length by a proof of its own")
         spent = ", ".join(f"{phase} {t:.2f} s" for phase, t in {"load": self.load_seconds, **answer.seconds}.items())
@@ -196,6 +202,22 @@ class Report:
     def _rows(self, rows: Sequence[int]) -> str:
         named = " ".join(self._names(rows[:8]))
         return named if len(rows) <= 8 else f"{named} … ({len(rows)} in all)"
+
+    @property
+    def _constraints(self) -> list[str]:
+        """What the adversary's tokens have to keep, each in a few words."""
+        constraints = self.question.constraints
+        rules = ["no token twice"] if constraints.distinct else []
+        for count in constraints.counts:
+            tokens = [token for token, _ in count.weights]
+            if count.default == 0 and all(weight == 1 for _, weight in count.weights):
+                rules.append(f"at most {count.limit} of {self._rows(tokens)}")
+            else:
+                named = self._names(tokens)
+                costs = [f"{name} {weight}" for name, (_, weight) in zip(named, count.weights, strict=True)]
+                shown = [*costs[:8], *(["…"] if len(costs) > 8 else []), f"any other {count.default}"]
+                rules.append(f"costs of at most {count.limit} in all ({', '.join(shown)})")
+        return rules
 
     def _text(self, ids: Sequence[int]) -> str:
         tokenizer = self.model.tokenizer
@@ -255,24 +277,32 @@ def count(vocabulary: int, slots: int) -> str:
     return f"{number:,} assignments" if number < 10**9 else f"{Decimal(number):.1e} assignments"
 
 
-def headline(answer: Answer, vocabulary: int, templates: int = 1) -> str:
+def headline(answer: Answer, vocabulary: int, templates: int = 1, constrained: bool = False) -> str:
     """The answer in one or two sentences.
 
     Args:
         answer: the answer.
         vocabulary: how many tokens the adversary may use.
         templates: how many templates the same tokens had to override.
+        constrained: whether only assignments that keep constraints were asked about.
     """
     m = answer.slots
     if templates > 1:
         where = f" Each of {templates} templates had to be overridden by the same tokens; the margin is the least."
-        return headline(answer, vocabulary) + where
+        return headline(answer, vocabulary, constrained=constrained) + where
+    keeping = " that keeps the constraints" if constrained else ""
     among = f"{count(vocabulary, m)} of {_tokens(m)}"
     if answer.verdict == "optimum":
+        if constrained:
+            return (
+                f"Of the {among}, those that keep the constraints have a largest margin that is known: the one below."
+            )
         return f"The largest margin over all {among} is known: the one below."
     if answer.verdict == "no-override":
         if answer.ask == "minimum":
-            return f"No override with up to {_tokens(m)}: no length from 0 to {m} has one."
+            return f"No override{keeping} with up to {_tokens(m)}: no length from 0 to {m} has one."
+        if constrained:
+            return f"No override: of the {among}, none{keeping} makes the margin positive."
         return f"No override: none of the {among} makes the margin positive."
     if answer.verdict == "gave-up":
         best = "" if answer.assignment is None else " Below stands the best assignment found so far."
@@ -284,7 +314,8 @@ def headline(answer: Answer, vocabulary: int, templates: int = 1) -> str:
     if answer.minimum is None:
         return f"Override: the {_tokens(m)} below bring the margin above 0. Whether fewer do is not decided."
     return (
-        f"The shortest override has {_tokens(m)}: those below bring the margin above 0, and no shorter sequence does."
+        f"The shortest override{keeping} has {_tokens(m)}: those below bring the margin above 0, and no shorter "
+        f"sequence{keeping} does."
     )
 
 

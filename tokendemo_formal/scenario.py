@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.models import Model, Tokenizer, load_model
+from tokendemo_formal.override.constraints import LARGEST_NUMBER, Constraints, Count
 from tokendemo_formal.override.question import Ask, Contest, Engine, Question, Readout, Share, Template
 
 T = TypeVar("T")
@@ -41,6 +42,25 @@ class TemplateText:
     before: str | tuple[int, ...]
     after: str | tuple[int, ...]
     reader: Literal["first", "last"] | int
+
+
+@dataclass(frozen=True)
+class ConstraintsText:
+    """The table [constraints], before the model is opened: what the adversary's tokens have to satisfy besides.
+
+    Args:
+        distinct: whether no token may stand in two slots.
+        at_most: lists of tokens, each with how many slots may hold one of them.
+        budget: what the tokens may cost in all, or None.
+        costs: of tokens that don't cost ``default_cost``.
+        default_cost: of all others.
+    """
+
+    distinct: bool = False
+    at_most: tuple[tuple[tuple[Token, ...], int], ...] = ()
+    budget: int | None = None
+    costs: tuple[tuple[Token, int], ...] = ()
+    default_cost: int = 1
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,7 @@ class Scenario:
         engine: what decides: ``"search"``, ``"z3"`` or ``"brute-force"``.
         tolerance: for ``ask="maximum"``, how far apart the two bounds may stay.
         also: further templates that the same tokens have to override, too: tables ``[[template]]`` after the first.
+        constraints: what the adversary's tokens have to satisfy besides.
         share: the share of attention that is read, where no rows are: the table ``[share]``.
         name: what errors and reports call the scenario.
     """
@@ -93,6 +114,7 @@ class Scenario:
     tolerance: float = 1e-6
     also: tuple[TemplateText, ...] = ()
     against_all: bool = False
+    constraints: ConstraintsText = ConstraintsText()
     share: Share | None = None
     name: str = "scenario"
 
@@ -146,7 +168,8 @@ def parse_scenario(text: str, *, name: str = "scenario", folder: Path | None = N
 
 
 def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
-    top = _Table(content, "", ("ask", "engine", "tolerance", "model", "template", "readout", "share", "adversary"))
+    tables = ("model", "template", "readout", "share", "adversary", "constraints")
+    top = _Table(content, "", ("ask", "engine", "tolerance", *tables))
     model = top.table("model", ("source", "layer"))
     templates = [_template(table) for table in top.tables("template", ("before", "after", "reader"))]
     share = _share(top.table("share", ("below", "head", "of"))) if "share" in content else None
@@ -180,6 +203,7 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
         pattern=adversary.get("pattern", _regular_expression, None),
         exclude=adversary.get("exclude", _tokens, ()),
         include=adversary.get("include", _tokens, ()),
+        constraints=_constraints(top),
         name=name,
     )
 
@@ -188,6 +212,23 @@ def _template(table: _Table) -> TemplateText:
     return TemplateText(
         table.get("before", _text_or_ids, ""), table.get("after", _text_or_ids, ""), table.get("reader", _reader)
     )
+
+
+def _constraints(top: _Table) -> ConstraintsText:
+    if "constraints" not in top.content:
+        return ConstraintsText()
+    table = top.table("constraints", ("distinct", "at_most", "budget", "costs", "default_cost"))
+    constraints = ConstraintsText(
+        distinct=table.get("distinct", _boolean, False),
+        at_most=table.get("at_most", _limits, ()),
+        budget=table.get("budget", _small, None),
+        costs=table.get("costs", _costs, ()),
+        default_cost=table.get("default_cost", _small, 1),
+    )
+    for key in ("costs", "default_cost"):
+        if key in table.content and constraints.budget is None:
+            raise ScenarioError(f"constraints.{key}: given without constraints.budget; add it, or drop {key}")
+    return constraints
 
 
 def _share(table: _Table) -> Share:
@@ -247,6 +288,13 @@ slots = 6                   # exactly that many tokens; for "minimum" the most t
 # pattern = "[a-z]+"        # keep the tokens that this regular expression matches as a whole
 # exclude = ["comply"]      # take these away
 # include = ["[UNK]"]       # add these
+
+[constraints]               # what the tokens in the slots have to satisfy besides
+# distinct = false          # true: no token twice
+# at_most = [{ tokens = ["tree", "planet"], count = 2 }]    # of these tokens, no more than so many in all
+# budget = 10               # what they may cost in all:
+# costs = { "tree" = 3 }    # these so much,
+# default_cost = 1          # any other that much
 """
 """A commented scenario to start from."""
 
@@ -356,6 +404,12 @@ def _natural(value: Any) -> int:
     return cast(int, value)
 
 
+def _small(value: Any) -> int:
+    if not _is_integer(value) or not 0 <= value <= LARGEST_NUMBER:
+        raise _MismatchError(f"a whole number, 0 to {LARGEST_NUMBER:,}")
+    return cast(int, value)
+
+
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise _MismatchError("true or false")
@@ -432,6 +486,26 @@ def _tokens(value: Any) -> tuple[Token, ...]:
     raise _MismatchError("a list of tokens (texts) or token ids")
 
 
+def _limits(value: Any) -> tuple[tuple[tuple[Token, ...], int], ...]:
+    try:
+        if isinstance(value, list) and all(
+            isinstance(one, dict) and one.keys() == {"tokens", "count"} for one in value
+        ):
+            return tuple((_tokens(one["tokens"]), _small(one["count"])) for one in value)
+    except _MismatchError:
+        pass
+    raise _MismatchError('a list such as [{ tokens = ["tree", "planet"], count = 2 }]')
+
+
+def _costs(value: Any) -> tuple[tuple[Token, int], ...]:
+    try:
+        if isinstance(value, dict):
+            return tuple((_token(token), _small(cost)) for token, cost in value.items())
+    except _MismatchError:
+        pass
+    raise _MismatchError('whole numbers for tokens, such as { "tree" = 3 }')
+
+
 def _vocabulary(value: Any) -> str | tuple[Token, ...]:
     if isinstance(value, str) and value in get_args(Preset):
         return value
@@ -482,6 +556,7 @@ class _Resolver:
             vocabulary=self.vocabulary(),
             positions=scenario.positions,
             also=templates[1:],
+            constraints=self.constraints(),
         )
 
     def whole_template(self, key: str, text: TemplateText) -> Template:
@@ -562,6 +637,24 @@ class _Resolver:
                 f"adversary.include: token id {both[0]} is in adversary.exclude too; drop one of the two"
             )
         return tuple(sorted(allowed - exclude | include))
+
+    def constraints(self) -> Constraints:
+        given = self.scenario.constraints
+        counts = [
+            Count(tuple((i, 1) for i in sorted(self.tokens("constraints.at_most", tokens))), 0, limit)
+            for tokens, limit in given.at_most
+        ]
+        if given.budget is not None:
+            costs: dict[int, int] = {}
+            for token, cost in given.costs:
+                # without a tokenizer a token's only name is its id, which a key of TOML can't be but as text
+                name = int(token) if self.model.tokenizer is None and str(token).isdecimal() else token
+                found = self.token("constraints.costs", name, self.layer.vocabulary)
+                if found in costs:
+                    raise ScenarioError(f"constraints.costs: token id {found} is listed twice; name it once")
+                costs[found] = cost
+            counts.append(Count(tuple(sorted(costs.items())), given.default_cost, given.budget))
+        return Constraints(tuple(counts), given.distinct)
 
     def tokens(self, key: str, tokens: Sequence[Token]) -> set[int]:
         return {self.token(key, token, self.layer.vocabulary) for token in tokens}

@@ -28,15 +28,16 @@ from typing import NamedTuple, TypeAlias
 
 from flint import arb, fmpq
 
+from tokendemo_formal.certificates.claim import Count
 from tokendemo_formal.certificates.layer import Ball, Reader, Row, largest, least
-from tokendemo_formal.certificates.section import Section
+from tokendemo_formal.certificates.section import Lead, Of, Section
 
 Sets: TypeAlias = tuple[Sequence[int], ...]
 """The candidate tokens of each slot."""
 Ranges: TypeAlias = "dict[int, tuple[fmpq | None, fmpq | None]]"
 """For heads whose D was split: between which multiples of B it lies, as far as it was limited."""
-Of: TypeAlias = dict[tuple[int, int], fmpq]
-"""Conditions (a template, and the row that is to be beaten there) with the weights of their functions in a sum."""
+SLACK = fmpq(1, 2**20)
+"""What a rule's function leaves where its limit is reached: any number above 0 and below 1 would do."""
 
 
 class Node(NamedTuple):
@@ -81,27 +82,38 @@ class Bound:
 
 class Tables:
     """A weighted sum of functions in balls of one precision. Those of one template share its exponentials; the heads of
-    several templates stand side by side.
+    several templates stand side by side. Rules, limit + SLACK - Σ weights, share one head more, whose b are all 1.
 
     Args:
         section: what to bound.
         of: the conditions and their weights.
-        readers: for each condition the layer as its reader sees it, in its direction.
+        readers: for each lead the layer as its reader sees it, in its direction.
     """
 
-    def __init__(self, section: Section, of: Of, readers: Mapping[tuple[int, int], Reader]) -> None:
+    def __init__(self, section: Section, of: Of, readers: Mapping[Lead, Reader]) -> None:
         self.direct, self.fixed_b, self.fixed_a = arb(0), list[Ball](), list[Ball]()
         self._groups: list[tuple[list[int], list[tuple[Ball, Reader]]]] = []
-        for index in dict.fromkeys(index for index, _ in of):
-            parts = [(arb(weight), readers[k]) for k, weight in of.items() if k[0] == index]
-            sums = [(arb(weight), section.reading(*k).fixed(readers[k])) for k, weight in of.items() if k[0] == index]
+        for index in dict.fromkeys(index for index, _ in of.leads):
+            own = {k: weight for k, weight in of.leads.items() if k[0] == index}
+            parts = [(arb(weight), readers[k]) for k, weight in own.items()]
+            sums = [(arb(weight), section.reading(*k).fixed(readers[k])) for k, weight in own.items()]
             self.fixed_b += sums[0][1][0]
             self.fixed_a += _weighted([(weight, a) for weight, (_, a) in sums])
             self._groups.append((section.prompts[index].slots, parts))
-        for (index, against), weight in of.items():
+        for (index, against), weight in of.leads.items():
             reader = readers[index, against]
             constant = section.reading(index, against).constant(reader.evaluation)
             self.direct += arb(weight) * (reader.direct + constant)
+        self._rules, self._length = list[tuple[Count, fmpq]](), len(section.root)
+        for (kind, which), weight in of.rules.items():
+            rule = section.question.rule(kind, which)
+            assert rule is not None, "nodes name rules of the question"
+            left = rule.limit - (0 if section.token is None else rule.weight(section.token))
+            self.direct += arb(weight * (left + SLACK))
+            self._rules.append((rule, weight))
+        if self._rules:
+            self.fixed_b.append(arb(1))
+            self.fixed_a.append(arb(0))
         self.heads = len(self.fixed_b)
 
     def candidates(self, sets: Sets, ranges: Ranges) -> Candidates:
@@ -116,7 +128,14 @@ class Tables:
             heads = len(columns[0][1]) // 2
             b += columns[0][1][:heads]
             a += [_weighted([(weight, column[heads + h]) for weight, column in columns]) for h in range(heads)]
+        if self._rules:
+            b.append([arb(1)] * len(tokens))
+            a.append([arb(-(self._length + 1) * self._price(token)) for token in tokens])
         return b + a
+
+    def _price(self, token: int) -> fmpq:
+        """What a token costs: its weights for the rules, times theirs in the sum."""
+        return sum((weight * rule.weight(token) for rule, weight in self._rules), fmpq(0))
 
 
 def _weighted(rows: Sequence[tuple[Ball, Sequence[Ball]]]) -> Row:

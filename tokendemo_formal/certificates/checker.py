@@ -23,10 +23,10 @@ from typing import Any, Literal, TypeAlias
 
 from flint import arb, ctx, fmpq
 
-from tokendemo_formal.certificates.bounds import Candidates, Multipliers, Node, Of, Sets, Tables
+from tokendemo_formal.certificates.bounds import Candidates, Multipliers, Node, Sets, Tables
 from tokendemo_formal.certificates.claim import Header, Prompt, Question
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
-from tokendemo_formal.certificates.section import Section, lead, shortfall
+from tokendemo_formal.certificates.section import Of, Section, lead, shortfall
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
 
 Kind: TypeAlias = Literal["valid", "invalid", "malformed", "unsupported", "undecided"]
@@ -163,12 +163,15 @@ class Check:
         best, most = f"gain of at least {_decimal(header.low)}", _decimal(header.high, up=True)
         some = f"slots filled with the tokens {header.witness}" if header.witness else "prompt without slots"
         witness = f"The {some} has a gain above 0, between {_decimal(header.low)} and {most}."
-        none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens has a gain above 0."
+        keeping = " that keeps the constraints" if self.question.constrained else ""
+        none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens{keeping} has a gain above 0."
+        if keeping and header.claim == "no-override":
+            none += " Whether any keeps them is not claimed."
         sentences = {
             "override": witness,
             "no-override": none,
             "minimum": f"{witness} {none}" if lengths else witness,
-            "optimum": f"The {some} has a {best}, and no assignment of as many has one above {most}.",
+            "optimum": f"The {some} has a {best}, and no assignment of as many{keeping} has one above {most}.",
         }
         return f"{sentences[header.claim]}\n{self.question.words()}\nHash of weights and question: {header.hash}"
 
@@ -176,6 +179,8 @@ class Check:
         header, question = self.header, self.question
         if not set(header.witness) <= set(question.vocabulary):
             raise RefusedError("invalid", "witness: a token that the adversary may not use")
+        if not question.keeps(header.witness):
+            raise RefusedError("invalid", "witness: its tokens don't keep the constraints")
         prompts = [question.prompt(len(header.witness), index) for index in range(len(question.templates))]
         above = header.claim != "optimum"
         for bits in self.precisions:
@@ -228,9 +233,9 @@ class Check:
 
     def _at(self, section: Section, of: Of, bits: int) -> Tables:
         """The tables of a weighted sum, at the context's precision."""
-        key = bits, *((condition, str(weight)) for condition, weight in of.items())
+        key = bits, *((condition, str(weight)) for part in of for condition, weight in part.items())
         if key not in self._tables:
-            self._tables[key] = Tables(section, of, {k: self._reader(section, *k, bits) for k in of})
+            self._tables[key] = Tables(section, of, {k: self._reader(section, *k, bits) for k in of.leads})
         return self._tables[key]
 
     def _reader(self, section: Section, index: int, against: int, bits: int) -> Reader:
@@ -283,7 +288,7 @@ class Check:
             elif kind == "range":
                 waiting += self._range(line, node)
             elif kind == "exact":
-                of = self._of(line, {"node"})
+                of = Of.of(line, self.question, {"node"})
                 if all(node.sets):
                     self._exact(section, node.sets, of)
             elif kind in ("leaf", "filter"):
@@ -295,29 +300,10 @@ class Check:
             else:
                 malformed("node: expected 'leaf', 'filter', 'exact', 'split' or 'range'")
 
-    def _of(self, line: Mapping[str, Any], required: set[str], optional: Sequence[str] = ()) -> Of:
-        """The conditions whose functions are added up, with their weights, all above 0."""
-        question, of = self.question, Of()
-        keys(line, required | ({"of"} if question.several else set()), optional)
-        triples = line.get("of", [[0, question.against[0], "1"]])
-        if not isinstance(triples, list) or not all(
-            isinstance(triple, list) and len(triple) == 3 for triple in triples
-        ):
-            malformed("of: expected a list of [template, row of against, weight]")
-        for *condition, number in triples:
-            index, against = integers(condition, "of")
-            weight = rational(number, "of")
-            if index >= len(question.templates) or against not in question.against or not weight > 0:
-                malformed("of: expected a template, a row of against and a weight above 0")
-            of[index, against] = weight
-        if not of or len(of) < len(triples):
-            malformed("of: expected at least one condition, and each once")
-        return of
-
     def _multipliers(self, line: Mapping[str, Any]) -> Multipliers:
-        of = self._of(line, {"node", "c"}, ["joint", "pull"])
+        of = Of.of(line, self.question, {"node", "c"}, ["joint", "pull"])
         joint = integers(line.get("joint", []), "joint")
-        heads = len(self.question.heads) * len({index for index, _ in of})
+        heads = len(self.question.heads) * len({index for index, _ in of.leads}) + bool(of.rules)
         numbers = {"c": line["c"], "pull": line.get("pull", ["0"] * heads)}
         for name, entries in numbers.items():
             if not isinstance(entries, list) or len(entries) != heads:
@@ -355,7 +341,7 @@ class Check:
         return node._replace(sets=second), node._replace(sets=first)
 
     def _candidates(self, section: Section, node: Node, by: Multipliers, bits: int) -> Candidates:
-        each = 2 * self.question.layer.heads * len(by.of) + 2 ** len(by.joint)
+        each = 2 * self.question.layer.heads * len(by.of.leads) + len(by.of.rules) + 2 ** len(by.joint)
         self._spend(sum(map(len, node.sets)) * each)
         return self._at(section, by.of, bits).candidates(*node)
 
@@ -372,15 +358,21 @@ class Check:
         raise RefusedError("undecided", f"leaf: its bound is not decided at {bits} bits")
 
     def _exact(self, section: Section, sets: Sets, of: Of) -> None:
-        """The only assignment that is left has, in a template, a gain of at most the section's bound."""
-        if len(of) > 1:
+        """The only assignment that is left has a lead of at most the section's bound, or breaks a rule."""
+        if len(of.leads) + len(of.rules) > 1:
             malformed("exact: expected one condition in 'of'")
-        ((index, against),) = of
         if any(len(tokens) > 1 for tokens in sets):
             kind = "invalid" if self._open is None else "undecided"
             raise RefusedError(
                 kind, f"exact: {[*map(len, sets)]} candidates are left in the slots; expected one in each"
             )
+        for kind, which in of.rules:
+            rule, owned = self.question.rule(kind, which), [] if section.token is None else [section.token]
+            assert rule is not None, "nodes name rules of the question"
+            if rule.keeps([*owned, *(tokens[0] for tokens in sets)]):
+                raise RefusedError("invalid", f"exact: the assignment that is left keeps the rule [{kind!r}, {which}]")
+            return
+        ((index, against),) = of.leads
         for bits in self.precisions:
             with ctx.workprec(bits):
                 tokens, rows = [tokens[0] for tokens in sets], ([section.toward[index]], [against])

@@ -234,6 +234,41 @@ class Readout(NamedTuple):
     beta: fmpq
 
 
+class Count(NamedTuple):
+    """A rule that the tokens in the slots have to keep: their weights add up to at most the limit."""
+
+    weights: dict[int, int]
+    default: int
+    limit: int
+
+    @classmethod
+    def of(cls, line: object, vocabulary: int) -> Count:
+        """What a question says of it."""
+        if not isinstance(line, dict):
+            malformed("counts: expected a list of objects")
+        keys(line, {"weights", "default", "limit"})
+        pairs = integers(line["weights"], "counts")
+        default, limit = integers([line["default"], line["limit"]], "counts")
+        weights = dict(zip(pairs[::2], pairs[1::2], strict=False))
+        if len(pairs) != 2 * len(weights) or any(token >= vocabulary for token in weights):
+            malformed(f"counts: expected token ids below {vocabulary}, each once and followed by its weight")
+        return cls(weights, default, limit)
+
+    def weight(self, token: int) -> int:
+        """What a token adds."""
+        return self.weights.get(token, self.default)
+
+    def keeps(self, tokens: Sequence[int]) -> bool:
+        """Whether tokens keep the rule."""
+        return sum(map(self.weight, tokens)) <= self.limit
+
+    def words(self) -> str:
+        """The rule."""
+        listed = ", ".join(f"{token}: {weight}" for token, weight in [*self.weights.items()][:40])
+        more = ", …" if len(self.weights) > 40 else ""
+        return f"weights of tokens ({listed}{more}, any other: {self.default}) add up to at most {self.limit}"
+
+
 class Share(NamedTuple):
     """What the gain reads in place of rows: ``below`` less the share of attention that the system's tokens get.
 
@@ -292,12 +327,14 @@ class Question:
         toward, against: rows of the readout: one of toward has to beat all of against; 0 stands for a share.
         heads: those that count.
         norm: the final norm, where the readout goes through it.
+        counts, distinct: what the tokens in the slots have to keep; ``distinct``: none stands in two.
     """
 
     def __init__(self, line: Mapping[str, Any], files: Files, limit: int) -> None:
         readout = {"toward", "against", "threshold", "through_final_norm"}
         required = {"layer", "tensors", "before", "after", "reader", "vocabulary"}
-        keys(line, required | ({"share"} if "share" in line else readout), ["positions", "also"])
+        optional = ["positions", "also", "counts", "distinct"]
+        keys(line, required | ({"share"} if "share" in line else readout), optional)
         self.layer = layer = Layer(table(line, "layer"), table(line, "tensors"), files)
         also = line.get("also", [])
         if not isinstance(also, list) or not all(isinstance(other, dict) for other in also):
@@ -320,6 +357,10 @@ class Question:
         if not isinstance(self.normed, bool) or (self.normed and "final_norm" not in layer.norms):
             malformed("through_final_norm: expected true or false, and true only with a final norm")
         self.norm = layer.norms["final_norm"] if self.normed else None
+        counts, self.distinct = line.get("counts", []), line.get("distinct", False)
+        if not isinstance(counts, list) or not isinstance(self.distinct, bool):
+            malformed("counts, distinct: expected a list of objects, and true or false")
+        self.counts = [Count.of(count, layer.vocabulary) for count in counts]
         self._limit = limit
         self.threshold = rational(line["threshold"], "threshold")
         self._readouts: dict[tuple[int, int], Readout] = {}
@@ -333,9 +374,26 @@ class Question:
         return [*itertools.chain.from_iterable(map(range, ends[::2], ends[1::2]))]
 
     @property
+    def constrained(self) -> bool:
+        """Whether the tokens in the slots have rules to keep."""
+        return self.distinct or bool(self.counts)
+
+    @property
     def several(self) -> bool:
-        """Whether more than one linear function has a part in the gain."""
-        return len(self.templates) * len(self.toward) * len(self.against) > 1
+        """Whether more than one function has a part: in the gain, or of the rules."""
+        return len(self.templates) * len(self.toward) * len(self.against) > 1 or self.constrained
+
+    def rule(self, kind: str, which: int) -> Count | None:
+        """A rule as a node names it: ``count`` and its index, or ``once`` and a token; None where there is none."""
+        if kind == "count":
+            return self.counts[which] if which < len(self.counts) else None
+        return Count({which: 1}, 0, 1) if kind == "once" and self.distinct else None
+
+    def keeps(self, tokens: Sequence[int]) -> bool:
+        """Whether the tokens of an assignment keep all rules."""
+        return all(count.keeps(tokens) for count in self.counts) and not (
+            self.distinct and len({*tokens}) < len(tokens)
+        )
 
     def readout(self, toward: int, against: int) -> Readout:
         """What one row has more than another."""
@@ -415,10 +473,13 @@ class Question:
             )
         slots = "between them" if self.positions is None else f"at the first of the positions {self.positions!r:.200}"
         norms = ", ".join(layer.norms) or "none"
+        rules = (["no token stands in two slots"] if self.distinct else []) + [count.words() for count in self.counts]
+        constraints = f"Constraints on the tokens in the slots: {'; '.join(rules)}.\n" if rules else ""
         return (
             f"Gain: {gain}, {'' if self.share is not None else f'less {self.threshold}, '}"
             f"{'through the final norm, ' if self.normed else ''}read at {read} with the slots {slots}, for "
             f"{len(self.vocabulary)} of "
-            f"{layer.vocabulary} tokens.\nLayer: {layer.heads} heads over {layer.groups}, width {layer.width}, "
+            f"{layer.vocabulary} tokens.\n{constraints}"
+            f"Layer: {layer.heads} heads over {layer.groups}, width {layer.width}, "
             f"positions: {layer.positions}, {'causal' if layer.causal else 'not causal'}, norms: {norms}."
         )

@@ -2,7 +2,7 @@
 
 Nothing here comes from the rest of the package but the checker's other modules.
 
-Main declarations: :class:`Section`, :class:`Reading`, :func:`lead`.
+Main declarations: :class:`Section`, :class:`Reading`, :class:`Of`, :func:`lead`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,51 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from operator import mul
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from flint import arb, ctx, fmpq
 
 from tokendemo_formal.certificates.claim import Prompt, Question, Readout
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, centred, dot, root
-from tokendemo_formal.certificates.stored import RefusedError, keys, malformed, rational
+from tokendemo_formal.certificates.stored import RefusedError, integers, keys, malformed, rational
 
 KINDS = ("folded", "tangent", "deviation")
+Lead: TypeAlias = tuple[int, int]
+"""A template, and the row that is to be beaten there."""
+
+
+class Of(NamedTuple):
+    """Conditions with the weights of their functions in a sum: leads, and rules that the tokens have to keep."""
+
+    leads: dict[Lead, fmpq]
+    rules: dict[tuple[str, int], fmpq]
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any], question: Question, required: set[str], optional: Sequence[str] = ()) -> Of:
+        """What a node says of it, whose other keys are given; all weights are above 0."""
+        leads, rules = dict[Lead, fmpq](), dict[tuple[str, int], fmpq]()
+        keys(line, required | ({"of"} if question.several else set()), optional)
+        triples = line.get("of", [[0, question.against[0], "1"]])
+        if not isinstance(triples, list) or not all(
+            isinstance(triple, list) and len(triple) == 3 for triple in triples
+        ):
+            malformed("of: expected a list of [template, row of against, weight]")
+        for first, second, number in triples:
+            weight, (which,) = rational(number, "of"), integers([second], "of")
+            if isinstance(first, str):
+                if question.rule(first, which) is None:
+                    malformed(f"of: the question has no rule [{first!r:.20}, {which}]")
+                rules[first, which] = weight
+            else:
+                (index,) = integers([first], "of")
+                if index >= len(question.templates) or which not in question.against:
+                    malformed("of: expected a template and a row of against")
+                leads[index, which] = weight
+            if not weight > 0:
+                malformed("of: expected a weight above 0")
+        if not triples or len(leads) + len(rules) < len(triples):
+            malformed("of: expected at least one condition, and each once")
+        return cls(leads, rules)
 
 
 def direction(question: Question, readout: Readout) -> Row:
@@ -52,6 +88,7 @@ class Section:
         toward: for each template the row that is to win; where there are several to choose from, each choice has a
             section.
         prompts: each template's prompt with its slots; a reader token stands in them.
+        token: as below.
         root: the candidates of each slot.
 
     Args:
@@ -91,6 +128,7 @@ class Section:
                 + (f", toward the rows {[*toward]}" if chosen else ""),
             )
         self.question, self.bound, self.toward, self.prompts = question, bound, toward, list[Prompt]()
+        self.token = token
         owned = question.owned(length)
         for index in range(len(question.templates)):
             prompt = question.prompt(length, index)

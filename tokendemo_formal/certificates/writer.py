@@ -163,6 +163,17 @@ def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
             {"before": list(other.before), "after": list(other.after), "reader": other.reader}
             for other in question.also
         ]
+    if question.constraints.distinct:
+        described["distinct"] = True
+    if question.constraints.counts:
+        described["counts"] = [
+            {
+                "weights": [number for pair in count.weights for number in pair],
+                "default": count.default,
+                "limit": count.limit,
+            }
+            for count in question.constraints.counts
+        ]
     return described
 
 

@@ -13,11 +13,13 @@ term is bounded on its own instead, by φ_h(z) = max(z / L_h, z / U_h), which is
 
 It is convex in c, separable over slots for each w, and exact where every C_i is a single token. With the same sums a
 token t of slot i is out of reach of a target if for every w the bound with t in place of slot i's best stays at or
-below it (`leaf_bound` and `filter_is_sound` in the catalogue of theorems are the case of no joint heads).
+below it (`joint_leaf_bound` and `joint_filter_is_sound` in the catalogue of theorems, and `leaf_bound` and
+`filter_is_sound` for no joint heads).
 
 Where a node limits D_h to a range narrower than its candidates' own, *pulls* p_h keep to it what is bounded (Lagrange's
 relaxation): p_h (D_h - L_h) where p_h > 0, and p_h (D_h - U_h) where p_h < 0, are at least 0 on all assignments of the
-node, and are added to the bound. So Σ_h p_h b_h of the template and of each token joins S_w.
+node, and are added to the bound. So Σ_h p_h b_h of the template and of each token joins S_w (`pulled_leaf_bound` and
+`pulled_filter_is_sound`); a range is split with `range_covers`.
 
 Rounding. The tables' entries are inflated (:mod:`tokendemo_formal.override.tables`) so that the float64 value of a sum
 S_w is at least the exact one: joint heads multiply by the same floats w, which are themselves at least 1/L or at most

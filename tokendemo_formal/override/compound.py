@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -25,13 +25,17 @@ from tokendemo_formal.numbers.base import Array
 from tokendemo_formal.numbers.enclosures import Enclosure
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.answer import Answer, Bounds
-from tokendemo_formal.override.conjunction import Conjunction
+from tokendemo_formal.override.conjunction import Conjunction, SideOf
+from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
-from tokendemo_formal.override.proof import Condition, Exact, Section
+from tokendemo_formal.override.proof import Columns, Condition, Exact, Section
 from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm
 from tokendemo_formal.override.solve import LARGEST_READER_VOCABULARY, Progress, Run
-from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats
+from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, counted
+
+if TYPE_CHECKING:
+    from tokendemo_formal.override.side import Side, SideConstraint  # Z3 is slow to load, and seldom asked
 
 LARGEST_CHOICE = 64
 """Choices of a row toward for every template that are still decided one by one."""
@@ -55,10 +59,12 @@ class CompoundRun(Run):
         limits: Limits,
         progress: Callable[[Progress], None] | None,
         certify: bool,
+        constraint: SideConstraint | None = None,
     ) -> None:
         if engine != "search":
             raise InputError(
-                f"engine {engine}: answers questions of one template, one row toward and one against; use engine search"
+                f"engine {engine}: answers questions of one template, one row toward and one against, without "
+                "constraints; use engine search"
             )
         super().__init__(question, engine, limits, progress, certify)
         self._runs: dict[tuple[int, int, int], Run] = {}
@@ -69,6 +75,8 @@ class CompoundRun(Run):
                 f"readout.toward: {len(question.toward)} rows in {len(self._templates)} templates are {count} choices, "
                 f"each a search of its own; at most {LARGEST_CHOICE} are tried. Name fewer rows"
             )
+        self._constraint = constraint
+        self._sides: dict[int, Side] = {}
         self._choices: list[Choice] = [*itertools.product(question.toward, repeat=len(self._templates))]
 
     def run_of(self, template: int, toward: int, against: int) -> Run:
@@ -186,6 +194,9 @@ class CompoundRun(Run):
         def numbers(condition: Condition) -> Enclosed:
             if condition not in known:
                 began = time.monotonic()
+                if isinstance(condition, Rule):
+                    known[condition] = self._counted(condition, len(prompts[0].slots), reader_token)
+                    return known[condition]
                 template, against = condition
                 run = self.run_of(template, choice[template], against)
                 linear, enclosed = run.enclosed(prompts[template], target, start)
@@ -196,11 +207,14 @@ class CompoundRun(Run):
             return known[condition]
 
         began, tabled = time.monotonic(), self.clock.seconds["tables"]
+        owned = None if reader_token is None else asked[0].slots.index(asked[0].reader)
         search = Conjunction(
             numbers,
             self._first_conditions(choice, asked, whole(start or (0,) * len(prompts[0].slots))),
             lambda assignment: self._judge(choice, asked, whole(assignment), target),
             start,
+            lambda assignment: self._broken(whole(assignment)),
+            self._side(len(asked[0].slots), whole, owned),
         )
         outcome = search.run(self.limits, self._reported(len(asked[0].slots)))
         self.clock.timed("search", began)
@@ -218,13 +232,98 @@ class CompoundRun(Run):
             Progress(slots, s.bound, s.best_value, s.open_nodes, s.nodes, time.monotonic() - self.clock.started)
         )
 
+    # Constraints
+
+    def exists(self) -> Answer:
+        return self._vacuity_told(super().exists())
+
+    def minimum(self) -> Answer:
+        return self._vacuity_told(super().minimum())
+
+    def _vacuity_told(self, answer: Answer) -> Answer:
+        """The same answer; a note says for which lengths nothing had to be refused."""
+        kinds = {slots: self._allowed(slots).kind for slots in answer.ruled_out}
+        for kind, told in (
+            ("refuted", "No assignment of {} satisfies the constraints: that refusal says nothing about the layer."),
+            ("gave-up", "Whether any assignment of {} satisfies the constraints was not decided within the limits."),
+        ):
+            lengths = [slots for slots, found in kinds.items() if found == kind]
+            if lengths:
+                slots = "1 token" if lengths == [1] else f"{', '.join(map(str, lengths))} tokens"
+                self.notes.append(told.format(slots))
+        return answer
+
+    def allowed(self, slots: int) -> Assignment | None:
+        outcome = self._allowed(slots)
+        if outcome.kind == "gave-up":
+            raise InputError(
+                f"constraints: no assignment that satisfies them was found, nor ruled out, at {slots} slots; give more "
+                "time or nodes, or simpler constraints"
+            )
+        return outcome.assignment
+
+    def _allowed(self, slots: int) -> Outcome:
+        """Is there an assignment that the constraints allow?"""
+        constraints, lead = self.question.constraints, (0, self.question.against[0])
+        if not slots and self._meets(()) is not None:
+            return Outcome("found" if self._meets(()) else "refuted", ())
+        if not constraints and self._constraint is None:
+            return Outcome("found", (0,) * slots)
+
+        def numbers(condition: Condition) -> Enclosed:
+            if isinstance(condition, Rule):
+                return self._counted(condition, slots, None)
+            return counted(np.zeros(len(self.question.vocabulary)), 1, slots)  # a margin that is 1 everywhere
+
+        def judge(assignment: Assignment) -> tuple[bool | None, Condition]:
+            broken = self._broken(assignment)
+            return (False, broken[0]) if broken else (self._meets(assignment), lead)
+
+        side = self._side(slots, lambda assignment: assignment, None)
+        first: list[Condition] = [lead, *constraints.rules]
+        return Conjunction(numbers, first, judge, broken=self._broken, side=side).run(self.limits)
+
+    def _side(self, slots: int, whole: Callable[[Assignment], Assignment], owned: int | None) -> SideOf | None:
+        """The user's constraint as a search sees it, which leaves out a slot that the reader's token fills."""
+        return None if self._constraint is None else _Around(self._side_of(slots), self._ids, whole, owned)
+
+    def _side_of(self, slots: int) -> Side:
+        from tokendemo_formal.override.side import Side  # see above
+
+        if slots not in self._sides:
+            assert self._constraint is not None
+            vocabulary = self.question.vocabulary
+            self._sides[slots] = Side(self._constraint, self.question.constraints, vocabulary, slots, self.limits)
+        return self._sides[slots]
+
+    def _meets(self, assignment: Assignment) -> bool | None:
+        """Whether an assignment meets the user's constraint; None where Z3 can't tell."""
+        return self._constraint is None or self._side_of(len(assignment)).holds(self._ids(assignment))
+
+    def _note_undecided(self, outcome: Outcome) -> None:
+        if outcome.undecided is not None and self._meets(outcome.undecided) is None:
+            ids = list(self._ids(outcome.undecided))
+            self.notes.append(f"Z3 can't tell whether the constraint holds of the token ids {ids}.")
+        else:
+            super()._note_undecided(outcome)
+
+    def _broken(self, assignment: Assignment) -> list[Rule]:
+        return self.question.constraints.broken(self._ids(assignment))
+
     def _first_conditions(self, choice: Choice, asked: list[Prompt], assignment: Assignment) -> list[Condition]:
-        """The rows that are hardest to beat at an assignment."""
-        found = []
+        """The rows that are hardest to beat at an assignment, and what the tokens have to keep."""
+        found: list[Condition] = []
         for template in self._templates:
             order = self._order(template, asked[template].filled(self._ids(assignment)), asked[template].reader)
             found += [(template, against) for against in order[:_FIRST_RIVALS]]
-        return found
+        return [*found, *self.question.constraints.rules]
+
+    def _counted(self, rule: Rule, slots: int, reader_token: int | None) -> Enclosed:
+        """A rule for the tokens of the slots that are left beside a token in the reader's."""
+        count = self.question.constraints.count(rule)
+        used = 0 if reader_token is None else count.weight(reader_token)
+        weights = np.array([count.weight(token) for token in self.question.vocabulary], dtype=np.float64)
+        return counted(weights, count.limit - used, slots)
 
     # Witnesses
 
@@ -260,7 +359,13 @@ class CompoundRun(Run):
     def _judge(
         self, choice: Choice, prompts: list[Prompt], assignment: Assignment, target: float
     ) -> tuple[bool | None, Condition]:
-        """Whether the chosen rows win in all templates, and a condition that fails, or that is not decided."""
+        """Whether the chosen rows win in all templates and the rules are kept, and a condition that fails, or that is
+        not decided."""
+        for rule in self._broken(assignment):
+            return False, rule
+        met = self._meets(assignment)
+        if not met:
+            return met, (0, self.question.against[0])
         open_one: Condition | None = None
         for template, toward in enumerate(choice):
             verdict, against = self._beats(template, toward, prompts[template], assignment, target)
@@ -329,6 +434,36 @@ class CompoundRun(Run):
             margins=tuple(bounds for bounds, _ in gains),
             pairs=tuple(pair for _, pair in gains) if self.question.contest is not None else (),
         )
+
+
+class _Around:
+    """A constraint on all slots, for a search over those that the reader's token leaves."""
+
+    def __init__(
+        self,
+        side: Side,
+        ids: Callable[[Assignment], tuple[int, ...]],
+        whole: Callable[[Assignment], Assignment],
+        owned: int | None,
+    ) -> None:
+        self._around, self._ids, self._whole, self._owned = side, ids, whole, owned
+
+    def holds(self, assignment: Assignment) -> bool | None:
+        return self._around.holds(self._ids(self._whole(assignment)))
+
+    def narrowed(self, sets: list[Columns]) -> list[Columns] | None:
+        narrowed = self._around.narrowed(self._sets(sets))
+        return None if narrowed is None else [s for i, s in enumerate(narrowed) if i != self._owned]
+
+    def repaired(self, assignment: Assignment, sets: list[Columns]) -> Assignment | None:
+        repaired = self._around.repaired(self._whole(assignment), self._sets(sets))
+        return None if repaired is None else tuple(t for i, t in enumerate(repaired) if i != self._owned)
+
+    def _sets(self, sets: list[Columns]) -> list[Columns]:
+        if self._owned is None:
+            return sets
+        token = self._whole((0,) * len(sets))[self._owned]
+        return [*sets[: self._owned], np.array([token]), *sets[self._owned :]]
 
 
 def _joined(outcomes: Sequence[Outcome]) -> Outcome:

@@ -8,6 +8,10 @@ some condition is. That refutes what no condition refutes alone, for tokens that
 
 Conditions may be many (a token that is to beat all others), and few of them matter. A search begins with some, and
 asks for another where an assignment satisfies all it has and yet is refused.
+
+Rules that the tokens have to keep, whatever the layer makes of them (no token twice), are such conditions, too: counts.
+Alone they only tell which tokens can't stand beside those that are left. Their prices in a sum, the weights, are found
+together with the multipliers c, at every node.
 """
 
 from __future__ import annotations
@@ -17,19 +21,34 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from tokendemo_formal.override.bound import Bound, evaluate, gather
+from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.many_heads import CHECKED_BUDGET, Node, Search, within
-from tokendemo_formal.override.multipliers import descend, joint_heads
+from tokendemo_formal.override.multipliers import Prices, descend, joint_heads
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
 from tokendemo_formal.override.proof import Columns, Combination, Condition, Exact, Filter, Leaf, Split, Trace
 from tokendemo_formal.override.tables import Enclosed, Floats, assemble, combine
 
 Judge: TypeAlias = "Callable[[Assignment], tuple[bool | None, Condition]]"
 """Are all conditions' exact margins above the target? The second part is a condition that isn't, or that is open."""
+
+
+class SideOf(Protocol):
+    """What a search asks of a constraint that it can't bound; see :class:`~tokendemo_formal.override.side.Side`."""
+
+    def holds(self, assignment: Assignment) -> bool | None:
+        """Whether an assignment meets it; None where that is not known."""
+
+    def narrowed(self, sets: list[Columns]) -> list[Columns] | None:
+        """Candidates of which every assignment that meets it consists; None: there is none."""
+
+    def repaired(self, assignment: Assignment, sets: list[Columns]) -> Assignment | None:
+        """An assignment of the candidates that meets it, near another; None: none was found."""
+
 
 _PASSES = 2
 _WEIGHINGS = 24
@@ -38,9 +57,16 @@ _LARGEST_COMBINATION = 2**22
 """Table entries of the weighted sum that are still affordable to make anew at each of these steps."""
 _RESTARTS = 12
 _ASCENTS = 16
+_TRIED_ALLOWED = 8
+"""Tokens that an ascent tries in a slot where a constraint of the user's may refuse them."""
 _TRIED = 3
 """Conditions whose multipliers are improved at a node; the others are bounded at the last ones known."""
 _WORTH_A_ROUND = 0.8
+_CLOSE = 0.2
+_PRICINGS, _PRICE_STEPS = (3, 30), (12, 100)
+"""How often prices are improved, and by how many steps at a time: at a node, and at the root."""
+_RULES_FIRST = 2.0**30
+"""How much worse than a margin of -1 a broken rule is where candidates are compared."""
 
 
 class Part(Search):
@@ -49,21 +75,29 @@ class Part(Search):
     Args:
         enclosed: the function's numbers.
         of: the conditions that it adds up.
+        active: tokens to begin with; those of a good assignment, if not given.
     """
 
-    def __init__(self, enclosed: Enclosed, of: Combination) -> None:
-        super().__init__(assemble(enclosed), lambda _: False)
+    def __init__(self, enclosed: Enclosed, of: Combination, active: list[Columns] | None = None) -> None:
+        super().__init__(assemble(enclosed), lambda _: False, nodes=None if active is None else [])
         self.of = of
-        self._active = self._open[0][2].active
+        self.active = self._open[0][2].active if active is None else active
 
     @property
     def guess(self) -> Floats:
         """Multipliers to begin with."""
         return self._open[0][2].c
 
+    def bites(self, sets: list[Columns]) -> bool:
+        """Whether a rule drops any candidate, or all: told by plain sums, for most never do."""
+        weights = [-slot.a[0, s] for slot, s in zip(self.problem.slots, sets, strict=True)]
+        least = [float(w.min()) for w in weights]
+        room = self.problem.direct * (len(sets) + 1) - sum(least)
+        return room <= max(float(w.max()) - low for w, low in zip(weights, least, strict=True))
+
     def bounded(self, sets: list[Columns], c: Floats, passes: int) -> Bounded:
         """The bound over candidate sets, at the c given (no passes) or a better one."""
-        node = self._node(sets, c)
+        node = self.node(sets, c)
         candidates = gather(self.problem, sets)
         best: Bound | None = None
         for _ in range(max(passes, 1)):
@@ -76,22 +110,27 @@ class Part(Search):
                 break
             node.active = [np.union1d(old, new) for old, new in zip(node.active, bound.contenders, strict=True)]
         assert best is not None
-        self._active = node.active
-        completions = best.completions(self.problem, candidates, 0.0)
-        kept = [s[reached > 0] for s, reached in zip(sets, completions, strict=True)]
-        return Bounded(sets, best.total, best.c, best.joint, kept, best.best)
+        self.active = node.active
+        return self.told(sets, best)
 
-    def _node(self, sets: list[Columns], c: Floats) -> Node:
+    def told(self, sets: list[Columns], bound: Bound) -> Bounded:
+        """What a bound says of the candidates."""
+        completions = bound.completions(self.problem, gather(self.problem, sets), 0.0)
+        kept = [s[reached > 0] for s, reached in zip(sets, completions, strict=True)]
+        return Bounded(sets, bound.total, bound.c, bound.joint, kept, bound.best)
+
+    def node(self, sets: list[Columns], c: Floats) -> Node:
         c = np.clip(c, -self.problem.limit, self.problem.limit)
-        return Node(sets, within(self._active, sets), c, math.inf, [], sum(map(len, sets)))
+        return Node(sets, within(self.active, sets), c, math.inf, [], sum(map(len, sets)))
 
     def share(self, total: float) -> float:
-        """What a bound of the sum leaves to the least of its conditions."""
-        return float(np.nextafter(total / np.nextafter(sum(weight for _, weight in self.of), 0.0), np.inf))
+        """What a bound of the sum leaves to the least margin where all rules are kept."""
+        weights = sum(weight for condition, weight in self.of if not isinstance(condition, Rule))
+        return float(np.nextafter(total / np.nextafter(weights, 0.0), np.inf))
 
     def parted(self, sets: list[Columns], c: Floats) -> tuple[int, Columns, Columns]:
         """A slot, and its candidates in two parts."""
-        node = self._node(sets, c)
+        node = self.node(sets, c)
         node.candidates = gather(self.problem, sets)
         slot, inside = self._split(node, evaluate(self.problem, node.candidates, node.c))
         return slot, sets[slot][inside], sets[slot][~inside]
@@ -130,6 +169,7 @@ class _Node:
     bound: float
     trace: Trace
     c: dict[Combination, Floats]
+    prices: dict[Combination, dict[Rule, float]]
 
 
 class Conjunction:
@@ -140,6 +180,8 @@ class Conjunction:
         conditions: those to begin with, at least one.
         judge: decides candidates exactly.
         start: a known assignment, to begin near.
+        broken: the rules that an assignment breaks.
+        side: a constraint of another kind, which Z3 decides; no certificate can be written then.
 
     Attributes:
         trace: how the root was closed; complete once the outcome is "refuted".
@@ -152,9 +194,14 @@ class Conjunction:
         conditions: Sequence[Condition],
         judge: Judge,
         start: Assignment | None = None,
+        broken: Callable[[Assignment], Sequence[Rule]] = lambda _: (),
+        side: SideOf | None = None,
     ) -> None:
-        self._numbers, self._judge = numbers, judge
-        self.parts: dict[Condition, Part] = {}
+        self._side = side
+        self._numbers, self._judge, self._broken = numbers, judge, broken
+        self.parts: dict[tuple[int, int], Part] = {}
+        self.rules: dict[Rule, Part] = {}
+        self._weights, self._limits = np.empty((0, 0)), np.empty(0)
         self.sums: list[Part] = []
         self.trace: Trace = []
         self.nodes = 0
@@ -167,7 +214,7 @@ class Conjunction:
         for condition in conditions:
             self._add(condition)
         slots = self._any.problem.slots
-        root = _Node([np.arange(slot.a.shape[1]) for slot in slots], math.inf, self.trace, {})
+        root = _Node([np.arange(slot.a.shape[1]) for slot in slots], math.inf, self.trace, {}, {})
         self._open = [(-math.inf, next(self._order), root)]
         with _quiet():
             self._begin(root.sets, start)
@@ -208,12 +255,17 @@ class Conjunction:
     def _expand(self, node: _Node) -> None:
         while True:
             before = sum(map(len, node.sets))
-            part = self._pruned(node)
-            if self._found is not None or part is None:
+            least = self._pruned(node) if self._kept(node) else None
+            if self._found is not None or least is None:
                 return
             if before == len(node.sets):
                 self._single(node)
                 return
+            if self._side is not None:
+                sets = self._side.narrowed(node.sets)
+                if sets is None:
+                    return
+                node.sets = sets
             after = sum(map(len, node.sets))
             if after > len(node.sets) and after > _WORTH_A_ROUND * before:
                 break
@@ -223,15 +275,47 @@ class Conjunction:
             self._restart(node.sets)
             if self._found is not None:
                 return
-        slot, first, second = part.parted(node.sets, node.c[part.of])
+        part, bounded = least
+        slot, first, second = part.parted(node.sets, bounded.c)
         split = Split(slot, first, [], [])
         node.trace.append(split)
         for half, trace in ((first, split.first), (second, split.second)):
             sets = [*node.sets[:slot], half, *node.sets[slot + 1 :]]
-            child = _Node(sets, node.bound, trace, dict(node.c))
+            child = _Node(sets, node.bound, trace, dict(node.c), dict(node.prices))
             heapq.heappush(self._open, (-child.bound, next(self._order), child))
 
-    def _pruned(self, node: _Node) -> Part | None:
+    def _kept(self, node: _Node) -> bool:
+        """Filter by the rules alone until none drops anything; False where that closes the node."""
+        while biting := next((part for part in self.rules.values() if part.bites(node.sets)), None):
+            bounded = biting.bounded(node.sets, np.zeros(1), 0)
+            if bounded.total <= 0 or any(len(s) == 0 for s in bounded.kept):
+                node.trace.append(Leaf(bounded.c, bounded.joint, biting.of))
+                return False
+            if sum(map(len, bounded.kept)) == sum(map(len, node.sets)):
+                break
+            node.trace.append(Filter(bounded.c, bounded.joint, biting.of))
+            node.sets = bounded.kept
+        return len(self.rules) < 2 or not self._crowded(node)
+
+    def _crowded(self, node: _Node) -> bool:
+        """Close the node by the plain sum of the rules that matter there, where that leaves no room: fewer tokens than
+        slots, say."""
+        weights, limits = self._counts
+        held = np.unique(np.concatenate(node.sets))
+        sizes = weights[:, held].max(axis=1)
+        matter = np.flatnonzero(sizes > 0)
+        load = (weights[matter] / sizes[matter, None]).sum(axis=0)
+        if not len(matter) or (limits[matter] / sizes[matter]).sum() > sum(float(load[s].min()) for s in node.sets):
+            return False
+        rules = [*self.rules]
+        of = tuple((rules[k], float(1 / sizes[k])) for k in matter)
+        bounded = self._sum(of, self._any).bounded(node.sets, np.zeros(1), 0)
+        if bounded.total > 0:
+            return False
+        node.trace.append(Leaf(bounded.c, bounded.joint, of))
+        return True
+
+    def _pruned(self, node: _Node) -> tuple[Part, Bounded] | None:
         """Bound and filter by every part in turn, the most promising first.
 
         Returns:
@@ -245,8 +329,13 @@ class Conjunction:
             part = parts[k]
             passes = _PASSES if rank < _TRIED or part in self.sums else 0
             known = quick[k]
-            bounded = known if not passes and known.sets is node.sets else part.bounded(node.sets, known.c, passes)
-            node.c[part.of] = bounded.c
+            if passes and self.rules:
+                part, bounded = self._priced(node, part, known.c)
+            elif not passes and known.sets is node.sets:
+                bounded = known
+            else:
+                bounded = part.bounded(node.sets, known.c, passes)
+            node.c[parts[k].of] = bounded.c[: len(known.c)]
             node.bound = min(node.bound, part.share(bounded.total))
             if bounded.total <= 0 or any(len(s) == 0 for s in bounded.kept):
                 node.trace.append(Leaf(bounded.c, bounded.joint, part.of))
@@ -261,8 +350,55 @@ class Conjunction:
                 self._propose(node.sets, bounded.assignment, self.nodes < _ASCENTS or self.nodes % 16 == 0)
                 if self._found is not None:
                     break
-        assert least is not None
-        return least[0]
+        return least
+
+    def _priced(self, node: _Node, part: Part, c: Floats) -> tuple[Part, Bounded]:
+        """The bound of a part with rules, at prices that make it small.
+
+        Where it is attained, tokens may break rules that are not known yet: these are added, and get a price, too.
+        """
+        known = node.prices.get(part.of, {})
+        place = part.node(node.sets, c)
+        candidates = gather(part.problem, node.sets)
+        joint = joint_heads(part.problem, candidates, place.active, place.c, CHECKED_BUDGET // candidates.count)
+        best: tuple[Part, Bound] | None = None
+        for _ in range(_PRICINGS[self.nodes == 1]):
+            weights, limits = self._counts
+            prices = Prices(weights, limits, np.array([known.get(rule, 0.0) for rule in self.rules]))
+            place.c, _, expected = descend(
+                part.problem,
+                candidates,
+                place.active,
+                place.c,
+                joint,
+                0.0,
+                -math.inf,
+                prices=prices,
+                steps=_PRICE_STEPS[self.nodes == 1],
+            )
+            known = {rule: price for rule, price in zip(self.rules, _rounded(prices.at), strict=True) if price > 0}
+            whole, whole_c = (
+                (self._sum((*part.of, *known.items()), part), np.append(place.c, 0.0)) if known else (part, place.c)
+            )
+            bound = evaluate(whole.problem, gather(whole.problem, node.sets), whole_c, joint)
+            place.active = [np.union1d(old, new) for old, new in zip(place.active, bound.contenders, strict=True)]
+            if best is None or bound.total < best[1].total:
+                best, node.prices[part.of] = (whole, bound), known
+            learned = self._learned(bound.best)
+            if bound.total <= 0 or not (learned or bound.total - expected > _CLOSE * bound.total):
+                break
+        assert best is not None
+        part.active = place.active
+        return best[0], best[0].told(node.sets, best[1])
+
+    @property
+    def _counts(self) -> tuple[Floats, Floats]:
+        """What tokens weigh for each rule, (k, n), and the limits, (k,), in floats."""
+        if len(self._weights) < len(self.rules):
+            problems = [part.problem for part in self.rules.values()]
+            self._weights = np.stack([np.round(-p.slots[0].a[0] / (len(p.slots) + 1)) for p in problems])
+            self._limits = np.array([p.direct for p in problems])
+        return self._weights, self._limits
 
     def _weigh(self, node: _Node) -> None:
         """Add the weighted sum of the conditions whose bound is smallest, roughly, by multiplicative updates."""
@@ -295,8 +431,10 @@ class Conjunction:
         if len(best[1].of) > 1:
             self.sums = [best[1]]
 
-    def _sum(self, of: Combination) -> Part:
-        return Part(combine([(k[0], self._numbers(k), weight) for k, weight in of]), of)
+    def _sum(self, of: Combination, like: Part | None = None) -> Part:
+        """The weighted sum of conditions; all rules share their denominators, as those of a template do."""
+        parts = [("" if isinstance(k, Rule) else k[0], self._numbers(k), weight) for k, weight in of]
+        return Part(combine(parts), of, None if like is None else like.active)
 
     def _single(self, node: _Node) -> None:
         """One assignment, which no bound refuted: decide it exactly."""
@@ -314,7 +452,18 @@ class Conjunction:
         return self._verdicts[assignment]
 
     def _add(self, condition: Condition) -> None:
-        self.parts[condition] = Part(self._numbers(condition), ((condition, 1.0),))
+        if isinstance(condition, Rule):
+            slots = len(self._any.problem.slots)
+            self.rules[condition] = Part(self._numbers(condition), ((condition, 1.0),), [np.zeros(1, np.int64)] * slots)
+        else:
+            self.parts[condition] = Part(self._numbers(condition), ((condition, 1.0),))
+
+    def _learned(self, assignment: Assignment) -> bool:
+        """Whether an assignment breaks rules that were not known before; they are from now on."""
+        new = [rule for rule in self._broken(assignment) if rule not in self.rules]
+        for rule in new:
+            self._add(rule)
+        return bool(new)
 
     # Candidates: plain floats, decided exactly before they count.
 
@@ -332,37 +481,89 @@ class Conjunction:
                 self._propose(sets, tuple(int(rng.choice(s)) for s in sets), improve=True)
 
     def _least(self, assignments: Sequence[Columns]) -> Floats:
-        """The least margin of assignments, one array of columns a slot."""
-        return np.asarray(np.min([part.values(assignments) for part in self.parts.values()], axis=0))
+        """The least margin of assignments, one array of columns a slot; less than any other where rules are broken."""
+        least = np.min([part.values(assignments) for part in self.parts.values()], axis=0)
+        if self.rules:
+            weights, limits = self._counts
+            used = sum(weights[:, columns] for columns in assignments)
+            least = least - _RULES_FIRST * np.maximum(used - limits[:, None], 0).sum(axis=0)
+        return np.asarray(least)
 
     def _propose(self, sets: list[Columns], assignment: Assignment, improve: bool) -> None:
+        if self._side is not None:
+            repaired = self._side.repaired(assignment, sets)
+            if repaired is None:
+                return
+            assignment = repaired
         value = float(self._least(_columns(assignment))[0])
         if improve:
             assignment, value = self._ascend(assignment, value, sets)
         self.best_value = max(self.best_value, value)
         while value > 0:
-            verdict, condition = self._judged(assignment)
-            if verdict:
-                self._found = assignment
-            if verdict is not False or condition in self.parts:
-                return
-            self._add(condition)  # one that did not matter so far
+            if not self._learned(assignment):  # of what did not matter so far
+                verdict, condition = self._judged(assignment)
+                if verdict:
+                    self._found = assignment
+                if verdict is not False or condition in self.parts or condition in self.rules:
+                    return
+                self._add(condition)
             assignment, value = self._ascend(assignment, float(self._least(_columns(assignment))[0]), sets)
 
     def _ascend(self, assignment: Assignment, value: float, sets: list[Columns]) -> tuple[Assignment, float]:
-        """Coordinate ascent: each slot in turn takes its best token, until none changes."""
+        """Coordinate ascent: each slot in turn takes its best token, until none changes.
+
+        Rules can keep each slot from changing alone: then two may swap theirs.
+        """
         chosen = list(assignment)
         stale = 0
         for i in itertools.cycle(range(len(chosen))):
             if stale == len(chosen):
-                break
+                swapped = self._swapped(chosen, sets) if self.rules else None
+                if swapped is None or not _above(swapped[1], value):
+                    break
+                (chosen, value), stale = swapped, 0
             stale += 1
             tried = [sets[k] if k == i else np.full(1, t) for k, t in enumerate(chosen)]
             values = self._least(tried)
-            j = int(values.argmax())
-            if values[j] > value + 1e-12 * abs(value):
-                value, chosen[i], stale = float(values[j]), int(sets[i][j]), 0
+            for j in self._better(values, value):
+                other = [*chosen[:i], int(sets[i][j]), *chosen[i + 1 :]]
+                if self._side is None or self._side.holds(tuple(other)):
+                    value, chosen, stale = float(values[j]), other, 0
+                    break
         return tuple(chosen), value
+
+    def _better(self, values: Floats, value: float) -> list[int]:
+        """The place of the best value, if it is above another; a few more where a constraint may refuse the best."""
+        count = 1 if self._side is None else min(_TRIED_ALLOWED, len(values))
+        best = [int(values.argmax())] if count == 1 else np.argsort(-values, kind="stable")[:count].tolist()
+        return [j for j in best if _above(float(values[j]), value)]
+
+    def _swapped(self, chosen: list[int], sets: list[Columns]) -> tuple[list[int], float] | None:
+        """The best of the assignments in which two slots have exchanged their tokens."""
+        held = [set(s.tolist()) for s in sets]
+        found = []
+        for i, j in itertools.combinations(range(len(chosen)), 2):
+            if chosen[i] != chosen[j] and chosen[j] in held[i] and chosen[i] in held[j]:
+                swapped = [*chosen]
+                swapped[i], swapped[j] = chosen[j], chosen[i]
+                found.append(swapped)
+        if self._side is not None:
+            found = [swapped for swapped in found if self._side.holds(tuple(swapped))]
+        if not found:
+            return None
+        values = self._least([*np.array(found).T])
+        best = int(values.argmax())
+        return found[best], float(values[best])
+
+
+def _above(value: float, other: float) -> bool:
+    """By more than rounding."""
+    return value > other + 1e-12 * abs(other)
+
+
+def _rounded(prices: Floats) -> list[float]:
+    """Few digits do."""
+    return [float(x) for x in prices.astype(np.float32)]
 
 
 def _columns(assignment: Assignment) -> list[Columns]:

@@ -4,13 +4,19 @@ The bound is convex in c, and only its maximisers shape it. So it is minimised o
 steps (B. Polyak, "Minimization of unsmooth functionals", 1969), which cost next to nothing beside one pass over all
 candidates; tokens that a pass then finds above the active ones join them (column generation). Nothing here has to be
 right: whatever c comes out, the bound at it holds.
+
+Rules that the tokens have to keep (Σ_i weight(t_i) <= limit) may have a price each: what an assignment leaves of a
+limit, times its price, is added to f. Then the bound is convex in c and the prices together, and the same steps serve
+(Lagrange's relaxation; M. Held and R. Karp, "The traveling-salesman problem and minimum spanning trees II", 1971).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tokendemo_formal.override.bound import MOST_JOINT, Candidates, choices
 from tokendemo_formal.override.proof import Columns
@@ -25,6 +31,21 @@ _CHOICES = 256
 """Choices of w that are looked at after the first step: those with the largest bounds."""
 
 
+@dataclass
+class Prices:
+    """What rules cost.
+
+    Attributes:
+        weights: (k, n) of each token for each rule.
+        limits: (k,) what they may add up to.
+        at: (k,) the prices; improved in place of those given.
+    """
+
+    weights: Floats
+    limits: Floats
+    at: Floats
+
+
 def descend(
     problem: Problem,
     candidates: Candidates,
@@ -34,6 +55,8 @@ def descend(
     goal: float,
     incumbent: float,
     pull: Floats | None = None,
+    prices: Prices | None = None,
+    steps: int = _STEPS,
 ) -> tuple[Floats, Floats | None, float]:
     """Better multipliers and pulls for a node, with the bound over the active tokens at them.
 
@@ -46,6 +69,8 @@ def descend(
         goal: a bound at or below it is good enough.
         incumbent: a value of f known to be reached: no bound lies below it.
         pull: (H,) to start from; None: no head is limited, so none is pulled.
+        prices: of rules, to be improved, too; those of the best bound are left there.
+        steps: how many at most.
     """
     over, under = candidates.inverse
     inside = list(joint)
@@ -57,12 +82,17 @@ def descend(
     slots = np.arange(len(active))
     # Pulls are sought in units of the middle of D's range, so that their slopes are as large as those of c.
     middle = (candidates.lower + candidates.upper) / 2
-    best, best_c, best_pull, factor, stale = math.inf, c, pull, 1.0, 0
-    for step in range(_STEPS):
+    used, limits, at = _priced(prices, active)
+    best, best_c, best_pull, best_at, factor, stale = math.inf, c, pull, at, 1.0, 0
+    shrink = _SHRINK ** (_STEPS / steps)
+    for step in range(steps):
         z, own = a - c[:, None, None] * b, own_a - c * own_b
         apart = z[outside]
         sums = np.maximum(apart * over_out[:, None, None], apart * under_out[:, None, None]).sum(axis=0)[None]
+        if len(at):
+            sums = sums - np.tensordot(at, used, 1)
         fixed = problem.direct + c.sum() + np.maximum(own[outside] * over_out, own[outside] * under_out).sum()
+        fixed += at @ limits
         if inside:
             sums = sums + (weights @ z[inside].reshape(len(inside), -1)).reshape(-1, *z.shape[1:])
         if pull is not None:
@@ -75,19 +105,25 @@ def descend(
         w = int(totals.argmax())
         total = float(totals[w])
         if total < best:
-            best, best_c, best_pull = total, c, pull
+            best, best_c, best_pull, best_at = total, c, pull, at
         else:
             stale += 1
-            factor *= _SHRINK if stale > _PATIENCE else 1.0
+            factor *= shrink if stale > _PATIENCE else 1.0
         if total <= goal or not math.isfinite(total):
             break
-        chosen = places[w]
+        chosen, short = places[w], 0.0
+        if len(at):
+            chosen, short = _spread(sums[w], chosen, used, limits, factor * (total - goal) / 2)
         gaps = z[:, slots, chosen]
         factors = np.where(gaps > 0, over[:, None], under[:, None])
         own_factors = np.where(own > 0, over, under)
         factors[inside], own_factors[inside] = weights[w][:, None], weights[w]
         slope = 1 - own_factors * own_b - (factors * b[:, slots, chosen]).sum(axis=1)
         square = float(slope @ slope)
+        if len(at):
+            left = limits - used[:, slots, chosen].sum(axis=1)
+            left[(at <= 0) & (left > 0)] = 0.0
+            square += float(left @ left)
         if pull is not None:
             d = own_b + b[:, slots, chosen].sum(axis=1)
             below, above = d - candidates.lower, d - candidates.upper
@@ -100,12 +136,54 @@ def descend(
         if step == 0 and len(weights) > _CHOICES:
             weights = weights[np.argpartition(-totals, _CHOICES)[:_CHOICES]]
         aim = max(goal, min(incumbent, total))
-        length = factor * (total - aim) / square
+        length = factor * max(total - short - aim, 0.0) / square
         c = np.clip(c - length * slope, -problem.limit, problem.limit)
+        if len(at):
+            at = np.maximum(at - length * left, 0.0)
         if pull is not None:
             moved = pull - length * turn / middle
             pull = np.where(moved * pull < 0, 0.0, moved)
+    if prices is not None:
+        prices.at = best_at / _sizes(prices)
     return best_c, best_pull, best
+
+
+def _priced(prices: Prices | None, active: list[Columns]) -> tuple[Floats, Floats, Floats]:
+    """What active tokens weigh, (k, m, n), the limits and the prices, in units in which all rules weigh alike."""
+    if prices is None:
+        return np.empty((0, len(active), 0)), np.empty(0), np.empty(0)
+    sizes, widest = _sizes(prices), max(map(len, active))
+    used = np.stack([prices.weights[:, np.resize(tokens, widest)] for tokens in active], axis=1)
+    return used / sizes[:, None, None], prices.limits / sizes, prices.at * sizes
+
+
+def _spread(
+    sums: Floats, best: NDArray[np.int64], used: Floats, limits: Floats, slack: float
+) -> tuple[NDArray[np.int64], float]:
+    """Tokens close to the best of each slot, that together break rules less than these do, and what they fall short.
+
+    At good prices many tokens tie. Steps that follow one of them at a time go back and forth between them.
+
+    Args:
+        sums: (m, n) terms of active tokens, less their prices.
+        best: (m,) places of the largest.
+        used: (k, m, n) what tokens weigh.
+        limits: (k,) of the rules.
+        slack: what all slots together may fall short.
+    """
+    chosen, spent = best.copy(), np.zeros(len(limits))
+    for i, row in enumerate(sums):
+        near = np.flatnonzero(row >= row[best[i]] - slack / len(best))
+        if len(near) > 1:
+            over = np.maximum(spent[:, None] + used[:, i, near] - limits[:, None], 0).sum(axis=0)
+            chosen[i] = near[np.lexsort((-row[near], over))[0]]
+        spent += used[:, i, chosen[i]]
+    slots = np.arange(len(best))
+    return chosen, float((sums[slots, best] - sums[slots, chosen]).sum())
+
+
+def _sizes(prices: Prices) -> Floats:
+    return np.asarray(prices.weights.max(axis=1, initial=1.0))
 
 
 def joint_heads(

@@ -8,13 +8,15 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.reading import LinearReading
 
 Columns: TypeAlias = NDArray[np.int64]
 """Indices into a question's vocabulary."""
 
-Condition: TypeAlias = tuple[int, int]
-"""One of the conditions of a question: the template's index, and the row (of ``against``) that is to be beaten."""
+Condition: TypeAlias = tuple[int, int] | Rule
+"""One of the conditions of a question: the template's index, and the row (of ``against``) that is to be beaten; or a
+rule that the tokens have to keep."""
 
 Combination: TypeAlias = tuple[tuple[Condition, float], ...]
 """Conditions with weights above 0: what is bounded is the weighted sum of their margins. Where a question has one

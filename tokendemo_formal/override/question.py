@@ -14,6 +14,7 @@ import numpy as np
 
 from tokendemo_formal.attention import Layer, Weights
 from tokendemo_formal.errors import ScenarioError
+from tokendemo_formal.override.constraints import UNCONSTRAINED, Constraints
 
 Ask: TypeAlias = Literal["exists", "minimum", "maximum"]
 Engine: TypeAlias = Literal["search", "z3", "brute-force"]
@@ -145,6 +146,7 @@ class Question:
         also: further templates that the same tokens have to override, too; the margin is then the least of all.
         contest: the rows that compete, where these are not just the readout's two: the margin is then the largest logit
             of those toward, less the largest of those against, less the threshold; rows of ``readout`` are not read.
+        constraints: what the tokens in the slots have to satisfy besides: only such assignments are asked about.
 
     Raises:
         ScenarioError: for ids outside the layer's vocabulary, a reader outside the prompt, an empty vocabulary,
@@ -162,6 +164,7 @@ class Question:
     positions: tuple[int, ...] | None = None
     also: tuple[Template, ...] = ()
     contest: Contest | None = None
+    constraints: Constraints = UNCONSTRAINED
 
     def __post_init__(self) -> None:
         size = self.layer.vocabulary
@@ -169,6 +172,7 @@ class Question:
             ("template.before", self.before),
             ("template.after", self.after),
             ("adversary.vocabulary", self.vocabulary),
+            ("constraints", self.constraints.tokens),
         ):
             wrong = [i for i in ids if not 0 <= i < size]
             if wrong:
@@ -254,8 +258,8 @@ class Question:
 
     @property
     def several(self) -> bool:
-        """Whether the margin is made of several linear functions, of templates or of pairs of rows."""
-        return bool(self.also) or self.contest is not None
+        """Whether there are several conditions: of templates, of pairs of rows, or on the tokens themselves."""
+        return bool(self.also) or self.contest is not None or bool(self.constraints)
 
     @property
     def toward(self) -> tuple[int, ...]:
@@ -270,8 +274,8 @@ class Question:
         return (pair[1],) if self.contest is None else self.contest.against
 
     def alone(self, template: int, toward: int, against: int) -> Question:
-        """The plain question of one template and one pair of rows."""
-        question, contest = self.with_template(template), self.contest
+        """The plain question of one template and one pair of rows, without constraints."""
+        question, contest = replace(self.with_template(template), constraints=UNCONSTRAINED), self.contest
         if contest is None:
             return question
         readout = replace(

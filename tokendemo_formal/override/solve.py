@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from tokendemo_formal.override.reading import (
     tangent_reading,
 )
 from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, TableBuilder, assemble
+
+if TYPE_CHECKING:
+    from tokendemo_formal.override.side import SideConstraint  # Z3 is slow to load, and seldom asked
 
 LARGEST_READER_VOCABULARY = 2048
 """Tokens that are still tried one by one where the reader stands in a slot: each needs tables of its own."""
@@ -64,6 +67,7 @@ def solve(
     certify: bool = False,
     executor: Executor | None = None,
     workers: int | None = None,
+    constraint: SideConstraint | None = None,
 ) -> Answer:
     """Answer a question about one attention layer.
 
@@ -80,6 +84,9 @@ def solve(
         executor: over whose workers the search's subtrees are spread, such as a ``ProcessPoolExecutor``; the verdict
             is the same with any number of workers.
         workers: subtrees searched at a time; as many as this machine has processors, if not given.
+        constraint: what the tokens in the slots have to meet besides, for Z3 to decide: called with one integer
+            variable for each slot, whose values are token ids, it returns a formula of them. Refusals then trust Z3,
+            and have no certificates.
 
     Returns:
         The answer. ``override`` always comes with a witness, confirmed in ball arithmetic from the stored weights.
@@ -109,15 +116,20 @@ def solve(
         raise InputError(f"workers: expected at least 1, found {workers}")
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
+    if certify and constraint is not None:
+        raise InputError("certificates can't say what a constraint in Python allows; use the question's constraints")
     asked = question
     if isinstance(question.readout, Share):
         question = attention_alone(question)
-    if question.several and executor is not None:
-        raise InputError("executor: a question of several templates or readouts is searched on one processor")
-    if question.several:
+    several = question.several or constraint is not None
+    if several and executor is not None:
+        raise InputError(
+            "executor: a question of several templates or readouts, or with constraints, has one processor"
+        )
+    if several:
         from tokendemo_formal.override.compound import CompoundRun  # it builds on this module
 
-        run: Run = CompoundRun(question, engine, limits, progress, certify)
+        run: Run = CompoundRun(question, engine, limits, progress, certify, constraint)
     else:
         run = Run(question, engine, limits, progress, certify, executor, workers)
     if ask == "exists":
@@ -131,7 +143,7 @@ def solve(
         shares=_shares(asked, answer),
         seconds=run.clock.seconds,
         nodes=run.nodes,
-        rigour=_RIGOUR[engine],
+        rigour=_RIGOUR[engine] + (_TRUSTS_Z3 if constraint is not None else ""),
         notes=tuple(run.notes),
         proof=tuple(run.sections),
     )
@@ -154,6 +166,9 @@ _RIGOUR = {
     "z3": "refusals: trusts Z3's unsat on rational enclosures of the tables; witnesses: Arb balls",
     "brute-force": "refusals: every assignment in float64 enclosures, near-ties in Arb balls; witnesses: Arb balls",
 }
+
+
+_TRUSTS_Z3 = "; refusals trust Z3 for the side constraint, and Z3 evaluates it for witnesses"
 
 
 class _Clock:
@@ -225,8 +240,12 @@ class Run:
     def maximum(self, tolerance: float) -> Answer:
         question = self.question
         prompt = question.prompt(question.slots)
-        # Any assignment will do for a start: the first decision is whether a better one exists.
-        best: Assignment = (0,) * len(prompt.slots)
+        best = self.allowed(len(prompt.slots))
+        if best is None:
+            raise ScenarioError(
+                f"constraints: no assignment of {len(prompt.slots)} tokens satisfies them, so none is the best; loosen "
+                "them, or ask about fewer slots"
+            )
         width = Fraction(tolerance) / 8  # a wider enclosure would let the best be found above itself, again and again
         gain = self.gain(prompt, best, width)
         while True:
@@ -244,6 +263,10 @@ class Run:
             self._note_undecided(outcome)
             return replace(answer, verdict="gave-up", upper=self._upper(outcome))
         return replace(answer, verdict="optimum", upper=Fraction(target))
+
+    def allowed(self, slots: int) -> Assignment | None:
+        """Any assignment to start from: the first decision is whether a better one exists."""
+        return (0,) * slots
 
     # One decision
 

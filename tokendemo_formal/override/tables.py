@@ -38,6 +38,9 @@ Floats: TypeAlias = NDArray[np.float64]
 FOLD_BITS = 128
 """Precision of what happens once a question: queries and directions folded into the weights."""
 
+SLACK = 2.0**-20
+"""What a count leaves where its limit is reached: less than 1, and little, for a sum with it loses that much."""
+
 _EXPONENT_GRID = 128.0
 """Shifts are multiples of this, so that tables of different lengths can be shared; e^128 is far from overflow."""
 
@@ -253,6 +256,21 @@ def _inflated(terms: Terms, limit: Floats) -> SlotTable:
     return SlotTable(np.ascontiguousarray(upper.T), np.ascontiguousarray(b.mid.T))
 
 
+def counted(weights: Floats, limit: int, slots: int) -> Enclosed:
+    """limit + SLACK - Σ_i weights[t_i], which is above 0 where the weights stay within the limit, as such a function.
+
+    It has one head, whose terms b are all 1, so that D = m + 1; every number is exact.
+
+    Args:
+        weights: (n,) natural numbers, one a token.
+        limit: the most that they may add up to.
+        slots: m.
+    """
+    slot = Terms(Enclosure(-(slots + 1) * weights.reshape(-1, 1)), Enclosure(np.ones((len(weights), 1))))
+    none = Terms(Enclosure(np.zeros((1, 1))), Enclosure(np.ones((1, 1))))
+    return Enclosed(Enclosure(np.float64(limit + SLACK)), none, (slot,) * slots)
+
+
 def combine(parts: Sequence[tuple[Hashable, Enclosed, float]]) -> Enclosed:
     """The weighted sum of several functions of the same assignments, as one function of more heads.
 
@@ -270,18 +288,21 @@ def combine(parts: Sequence[tuple[Hashable, Enclosed, float]]) -> Enclosed:
         for group in groups.values()
     ]
     slots = [[[(e.slots[i], w) for e, w in group] for group in groups.values()] for i in range(len(parts[0][1].slots))]
-    return Enclosed(direct, _side_by_side(templates), tuple(map(_side_by_side, slots)))
+    sums: dict[tuple[int, ...], Terms] = {}
+    return Enclosed(direct, _side_by_side(templates, sums), tuple(_side_by_side(slot, sums) for slot in slots))
 
 
-def _side_by_side(groups: Sequence[Sequence[tuple[Terms, float]]]) -> Terms:
-    """The heads of each group's weighted sum, beside those of the others."""
-    a, b = [], []
+def _side_by_side(groups: Sequence[Sequence[tuple[Terms, float]]], sums: dict[tuple[int, ...], Terms]) -> Terms:
+    """The heads of each group's weighted sum, beside those of the others; ``sums`` are those of groups seen before."""
+    found = []
     for group in groups:
-        first = group[0][0].b
-        assert all(np.array_equal(terms.b.mid, first.mid) for terms, _ in group), "one template has one b"
-        a.append(sum((terms.a * weight for terms, weight in group), Enclosure(np.zeros(first.shape))))
-        b.append(first)
-    return Terms(_concatenated(a), _concatenated(b))
+        key = tuple(id(terms) for terms, _ in group)
+        if key not in sums:
+            first = group[0][0].b
+            assert all(np.array_equal(terms.b.mid, first.mid) for terms, _ in group), "one template has one b"
+            sums[key] = Terms(sum((t.a * weight for t, weight in group), Enclosure(np.zeros(first.shape))), first)
+        found.append(sums[key])
+    return Terms(_concatenated([terms.a for terms in found]), _concatenated([terms.b for terms in found]))
 
 
 def _concatenated(arrays: Sequence[Enclosure]) -> Enclosure:

@@ -55,12 +55,14 @@ def ask(solver: SolverName, script: str, seconds: float) -> Response:
     Args:
         solver: which one.
         script: SMT-LIB 2.
-        seconds: after which the reply is "unknown".
+        seconds: after which the reply is "unknown"; less than the millisecond that solvers count in is no time at all.
 
     Raises:
         InputError: where the solver is not installed.
     """
-    return _z3(script, seconds) if required(solver) == "z3" else _cvc5(script, seconds)
+    if required(solver) and seconds < 0.001:
+        return Response("unknown")
+    return _z3(script, seconds) if solver == "z3" else _cvc5(script, seconds)
 
 
 _thread = threading.local()

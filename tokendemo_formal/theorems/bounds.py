@@ -2,13 +2,16 @@
 
 The gain of an assignment to m slots is r + Σ_h N_h/D_h, with N_h = A[h] + Σ_i a[h, i] and D_h = B[h] + Σ_i b[h, i]:
 A and B are the template's part, a[h, i] and b[h, i] what the token in slot i adds in head h. A certificate's node has
-a set of candidates for each slot; b_lo[h, i] and b_hi[h, i] are bounds of b over it, so L_h <= D_h <= U_h. Theorems
-speak about any one assignment: what they assume of its slots holds where every candidate meets it.
+a set of candidates for each slot; b_lo[h, i] and b_hi[h, i] are bounds of b over it, so L_h <= D_h <= U_h. A node may
+limit D_h to a range besides; then L_h and U_h are any limits that D_h keeps to. Theorems speak about any one
+assignment: what they assume of its slots holds where every candidate meets it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeAlias
 
 from tokendemo_formal.logic.terms import (
     Function,
@@ -23,6 +26,7 @@ from tokendemo_formal.logic.terms import (
     larger,
     natural,
     real,
+    smaller,
     some,
     sqrt,
     term,
@@ -42,8 +46,15 @@ c = function("c")
 top = function("top")
 joint = function("joint")
 w = function("w")
+L = function("L")
+U = function("U")
+pull = function("p")
 r = real("r")
 q = natural("q")
+
+
+Limit: TypeAlias = Callable[[Numeric], Term]
+"""What D_h is not below, or not above."""
 
 
 def numerator(h: Numeric) -> Term:
@@ -66,14 +77,14 @@ def most(h: Numeric) -> Term:
     return B(h) + total(m, lambda i: b_hi(h, i))
 
 
-def phi(h: Numeric, x: Numeric) -> Term:
+def phi(h: Numeric, x: Numeric, low: Limit = least, high: Limit = most) -> Term:
     """φ_h(x), the most that x/D_h can be."""
-    return larger(term(x) / least(h), term(x) / most(h))
+    return larger(term(x) / low(h), term(x) / high(h))
 
 
-def spread(h: Numeric, x: Numeric) -> Term:
+def spread(h: Numeric, x: Numeric, low: Limit = least, high: Limit = most) -> Term:
     """x times w[h] in a head that is bounded jointly, φ_h(x) in any other."""
-    return ite(joint(h) > 0, w(h) * x, phi(h, x))
+    return ite(joint(h) > 0, w(h) * x, phi(h, x, low, high))
 
 
 def fixed(h: Numeric) -> Term:
@@ -99,9 +110,21 @@ def joint_slot_term(i: Numeric) -> Term:
     return total(H, lambda h: spread(h, own(h, i)))
 
 
+def pull_end(h: Numeric) -> Term:
+    """E_h: the end of D_h's range from which head h is pulled, so that p_h (D_h - E_h) >= 0."""
+    return ite(pull(h) >= 0, L(h), U(h))
+
+
+def pulled_slot_term(i: Numeric) -> Term:
+    """What slot i's token adds to the bound with joint heads and pulls, in the limits L and U."""
+    return total(H, lambda h: spread(h, own(h, i), L, U) + pull(h) * b(h, i))
+
+
 tops = total(m, lambda i: top(i))
 bound = r + total(H, lambda h: c(h)) + total(H, lambda h: phi(h, fixed(h))) + tops
 joint_bound = r + total(H, lambda h: c(h)) + total(H, lambda h: spread(h, fixed(h))) + tops
+pulls = total(H, lambda h: pull(h) * (B(h) - pull_end(h)))
+pulled_bound = r + total(H, lambda h: c(h)) + total(H, lambda h: spread(h, fixed(h), L, U)) + pulls + tops
 
 _TABLES: dict[str, Term] = {
     "b_lo is at most b": each(H, lambda h: each(m, lambda i: b_lo(h, i) <= b(h, i))),
@@ -110,9 +133,13 @@ _TABLES: dict[str, Term] = {
 }
 _TOP = "top is at least each slot's term"
 _SIGNS = "w of a joint head is 1/L where N > c D, and 1/U elsewhere"
-_fitting = each(
-    H, lambda h: implies(joint(h) > 0, w(h).eq(ite(c(h) * denominator(h) < numerator(h), 1 / least(h), 1 / most(h))))
-)
+
+
+def fitting(h: Numeric, low: Limit = least, high: Limit = most) -> Term:
+    """w[h] is the choice that fits the sign of N_h - c_h D_h, if head h is bounded jointly."""
+    fits = w(h).eq(ite(c(h) * denominator(h) < numerator(h), 1 / low(h), 1 / high(h)))
+    return implies(joint(h) > 0, fits)
+
 
 _TWO_HEADS = Instance(
     {
@@ -226,7 +253,7 @@ _JOINT_SHARP = {
 }
 _JOINT_ASSUMPTIONS = {
     **_TABLES,
-    _SIGNS: _fitting,
+    _SIGNS: each(H, lambda h: fitting(h)),
     _TOP: each(m, lambda i: joint_slot_term(i) <= top(i)),
 }
 
@@ -242,9 +269,11 @@ JOINT_LEAF_BOUND = Theorem(
     witness=_JOINT,
     sharp={**_JOINT_SHARP, _TOP: _JOINT_EXACT.but("tops below the truth", top=[-1, -1])},
     probes=(_JOINT_EXACT, _JOINT_EXACT.but("no head is joint", joint=[0, 0])),
+    uses=("pulled_leaf_bound",),
     why="Within a head the positive and the negative parts of N - c D then meet the same denominator, which makes the "
     "bound tighter where parts cancel, for 2^J sums instead of one.",
-    idea="(N - c D)/D is at most (N - c D)/L where N > c D, and at most (N - c D)/U elsewhere.",
+    idea="It is the pulled bound in the candidates' own range, with no pull: (N - c D)/D is at most (N - c D)/L where "
+    "N > c D, and at most (N - c D)/U elsewhere.",
     limits="The choices are 2 to the number of joint heads; the theorem speaks about the one that an assignment fits.",
 )
 
@@ -264,6 +293,173 @@ JOINT_FILTER_IS_SOUND = Theorem(
     why="Filters of certificates may bound heads jointly, too.",
     idea="The joint bound holds with each top replaced by the term itself; put the tops back in all slots but one.",
     limits="A token has to fail for every w, since which one fits is not known before the assignment is.",
+)
+
+_WITHIN = {
+    "D is at least L": each(H, lambda h: L(h) <= denominator(h)),
+    "D is at most U": each(H, lambda h: denominator(h) <= U(h)),
+}
+_PULLED_ASSUMPTIONS = {
+    **_WITHIN,
+    "L is positive": each(H, lambda h: L(h) > 0),
+    _SIGNS: each(H, lambda h: fitting(h, L, U)),
+    _TOP: each(m, lambda i: pulled_slot_term(i) <= top(i)),
+}
+
+_PULLED = Instance(
+    {
+        "H": 2,
+        "m": 2,
+        "r": Fraction(-1, 2),
+        "A": [1, -1],
+        "B": [1, 1],
+        "a": [[1, -2], [2, 0]],
+        "b": [[1, 2], [2, 1]],
+        "L": [3, 3],
+        "U": [5, 4],
+        "c": [Fraction(-1, 2), Fraction(1, 2)],
+        "p": [Fraction(1, 8), Fraction(-1, 8)],
+        "joint": [1, 0],
+        "w": [Fraction(1, 3), 0],
+        "top": [1, 0],
+    },
+    "head 0 is bounded jointly and pulled from L, head 1 from U; D = 4 in both",
+)
+_PULLED_EXACT = _PULLED.but(
+    "the limits leave D one value: the bound is met",
+    L=[4, 4],
+    U=[4, 4],
+    w=[Fraction(1, 4), 0],
+    top=[Fraction(1, 2), Fraction(-1, 4)],
+)
+_UNPULLED = _PULLED_EXACT.but(
+    "no head is joint, none is pulled", joint=[0, 0], p=[0, 0], top=[Fraction(5, 8), Fraction(-3, 8)]
+)
+_PULLED_ENDS = _PULLED.but(
+    "all votes are c, D is at the end it is pulled from: the bound is met",
+    A=[1, -1],
+    a=[[1, 2], [-2, -1]],
+    L=[4, 3],
+    c=[1, -1],
+    joint=[0, 0],
+    top=[Fraction(-1, 8), Fraction(1, 8)],
+)
+_PULLED_SHARP = {
+    "D is at least L": _UNPULLED.but(
+        "head 0 is pulled from L = 19, where D = 4", L=[19, 4], U=[19, 4], p=[1, 0], top=[2, 2]
+    ),
+    "D is at most U": _UNPULLED.but(
+        "head 0 is pulled from U = 1, where D = 4", L=[1, 4], U=[1, 4], p=[-1, 0], c=[0, Fraction(1, 2)], top=[1, -3]
+    ),
+    "L is positive": Instance(
+        {
+            "H": 1,
+            "m": 1,
+            "r": 0,
+            "A": [0],
+            "B": [0],
+            "a": [[-4]],
+            "b": [[-1]],
+            "L": [-2],
+            "U": [1],
+            "c": [0],
+            "p": [0],
+            "joint": [0],
+            "w": [0],
+            "top": [2],
+        },
+        "D = -1 lies between L = -2 and U = 1",
+    ),
+    _SIGNS: _PULLED_EXACT.but("w = -10", w=[-10, 0], top=[-14, 11]),
+    _TOP: _PULLED_EXACT.but("tops below the truth", top=[-1, -1]),
+}
+_PULLED_ABOUT = ("A", "B", "a", "b", "c", "w", "joint", "L", "U", "p", "top", "r")
+
+PULLED_LEAF_BOUND = Theorem(
+    name="pulled_leaf_bound",
+    entry=37,
+    claims=(),
+    sentence="Where L_h <= D_h <= U_h, by candidates or by a node's ranges, the gain is at most the bound with joint "
+    "heads in these limits, with Σ_h p_h (D_h - E_h) added part by part, whatever the pulls p are: E_h is L_h where "
+    "p_h >= 0, and U_h elsewhere.",
+    assumptions=_PULLED_ASSUMPTIONS,
+    conclusion=gain <= pulled_bound,
+    about=_PULLED_ABOUT,
+    witness=_PULLED,
+    sharp=_PULLED_SHARP,
+    probes=(_PULLED_EXACT, _PULLED_ENDS, _UNPULLED),
+    why="Each slot's best token is taken by itself, and so the tokens that the bound takes together may leave a node's "
+    "range; a pull charges them for it.",
+    idea="(N - c D)/D is at most (N - c D)/L where N > c D, and at most (N - c D)/U elsewhere. Since L <= D <= U, each "
+    "p (D - E) is at least 0; it is p (B - E) and p b of each slot, so it joins the sums.",
+    limits="How good it is depends on p; p is searched for, the bound holds for any. Where L and U are the candidates' "
+    "own ends, no pull lowers it.",
+)
+
+PULLED_FILTER_IS_SOUND = Theorem(
+    name="pulled_filter_is_sound",
+    entry=37,
+    claims=(),
+    sentence="With pulls, the gain is at most the bound for the w that fits the signs, with any one slot's top "
+    "replaced by the term of the token in that slot: where that is at most 0 for every w, no assignment within the "
+    "limits has the token there and overrides.",
+    assumptions=_PULLED_ASSUMPTIONS,
+    conclusion=each(m, lambda i: gain <= pulled_bound - top(i) + pulled_slot_term(i)),
+    about=_PULLED_ABOUT,
+    witness=_PULLED,
+    sharp=_PULLED_SHARP,
+    probes=(_PULLED_EXACT, _PULLED_ENDS, _UNPULLED),
+    uses=("pulled_leaf_bound",),
+    why="In a narrow range of D many tokens are in no override that are in one elsewhere.",
+    idea="The pulled bound holds with each top replaced by the term itself; put the tops back in all slots but one.",
+    limits="The token is dropped in this node alone: outside its ranges it may be in an override.",
+)
+
+at = real("at")
+
+
+def below(h: Numeric) -> Term:
+    """D_h keeps to its limits, and in head q to at most at B_q."""
+    return both(L(h) <= denominator(h), denominator(h) <= ite(term(h).eq(q), smaller(U(h), at * B(h)), U(h)))
+
+
+def above(h: Numeric) -> Term:
+    """D_h keeps to its limits, and in head q to at least at B_q."""
+    return both(ite(term(h).eq(q), larger(L(h), at * B(h)), L(h)) <= denominator(h), denominator(h) <= U(h))
+
+
+_RANGE = Instance(
+    {
+        "H": 2,
+        "m": 1,
+        "q": 0,
+        "B": [1, 1],
+        "b": [[2], [3]],
+        "L": [2, 4],
+        "U": [6, 4],
+        "at": 4,
+    },
+    "head 0's range from 2 to 6 is split at 4, and D = 3; head 1's is one value",
+)
+
+RANGE_COVERS = Theorem(
+    name="range_covers",
+    entry=37,
+    claims=(),
+    sentence="An assignment within a node's limits of D is within its first child's, where D_q is at most a multiple "
+    "of B_q besides, or within its second child's, where it is at least that.",
+    assumptions=_WITHIN,
+    conclusion=either(each(H, lambda h: below(h)), each(H, lambda h: above(h))),
+    about=("B", "b", "L", "U", "at"),
+    witness=_RANGE,
+    sharp={
+        "D is at least L": _RANGE.but("D = 3 is below 5", L=[5, 4]),
+        "D is at most U": _RANGE.but("D = 3 is above 2", U=[2, 4]),
+    },
+    probes=(_RANGE.but("the other side", b=[[4], [3]]),),
+    why="So ranges can be split as candidates can, and a bound for both children is one for the node.",
+    idea="D_q is at most a number or at least that; the other heads' limits stay as they are.",
+    limits="None: D_q may be on both sides, and a side that no assignment is on does no harm.",
 )
 
 member = function("member", 2)
@@ -462,6 +658,9 @@ THEOREMS = (
     FILTER_IS_SOUND,
     JOINT_LEAF_BOUND,
     JOINT_FILTER_IS_SOUND,
+    PULLED_LEAF_BOUND,
+    PULLED_FILTER_IS_SOUND,
+    RANGE_COVERS,
     SPLIT_COVERS,
     TANGENT_BOUND,
     DEVIATION_BOUND,
