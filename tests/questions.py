@@ -11,7 +11,10 @@ import numpy as np
 from tokendemo_formal.attention import Alibi, Computation, Layer, Learned, Norm, Rotary, Sinusoidal
 from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.exact import ExactGain
-from tokendemo_formal.override.question import Prompt, Question, Readout
+from tokendemo_formal.override.question import Ask, Prompt, Question, Readout
+
+ASKS: tuple[Ask, ...] = ("exists", "minimum", "maximum")
+"""Of lengths that are given."""
 
 
 def random_layer(

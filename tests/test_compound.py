@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.certificate_writer import all_gains, certificate, seal
-from tests.questions import every_gain, random_question
+from tests.questions import ASKS, every_gain, random_question
 from tests.test_certify import certify, forged, stored
 from tokendemo_formal.attention import Computation
 from tokendemo_formal.certificates.checker import check
@@ -31,7 +31,7 @@ from tokendemo_formal.override.compound import CompoundRun
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.float32 import float32_distance
 from tokendemo_formal.override.outcome import Limits
-from tokendemo_formal.override.question import Ask, Contest, Question, Readout, Template
+from tokendemo_formal.override.question import Contest, Question, Readout, Template
 from tokendemo_formal.override.solve import solve
 
 Gains = dict[tuple[int, ...], float]
@@ -131,7 +131,7 @@ def test_search_checker_and_brute_force_agree(case: str, tmp_path: Path) -> None
         question = near(question, 2, float(rng.choice([-0.05, -1e-4, 1e-4, 0.02])))
         directory = tmp_path / str(seed)
         question = saved(question, directory)
-        for ask in get_args(Ask):
+        for ask in ASKS:
             answer, path = certify(question, ask, directory)
             agrees(question, answer)
             verdict = check(path, directory)

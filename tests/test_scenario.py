@@ -199,7 +199,10 @@ def test_every_key_has_a_wrong_value() -> None:
         (changed(enginee="z3"), 'enginee: unknown key (did you mean "engine"?); expected one of ask, engine'),
         (changed(readout__thresold=1), 'readout.thresold: unknown key (did you mean "threshold"?)'),
         (changed(adversary__colour=1), "adversary.colour: unknown key; expected one of slots, positions"),
-        (changed(ask="minimun"), 'ask: found "minimun"; expected one of "exists", "minimum", "maximum" (did you mean'),
+        (
+            changed(ask="minimun"),
+            'ask: found "minimun"; expected one of "exists", "minimum", "maximum", "any-length" (did you mean',
+        ),
         (changed(readouts__toward="a"), 'readouts: unknown key (did you mean "readout"?)'),
         (changed(model__source=None), "model.source: missing; expected a model directory"),
         (changed(template__reader=None), 'template.reader: missing; expected "first", "last" or a position'),

@@ -423,7 +423,7 @@ def test_an_undecided_tie_is_never_an_override() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ask": "most"}, "ask: expected one of exists, minimum, maximum; found 'most'"),
+        ({"ask": "most"}, "ask: expected one of exists, minimum, maximum, any-length; found 'most'"),
         ({"engine": "cvc5"}, "engine: expected one of search, z3, brute-force; found 'cvc5'"),
         ({"tolerance": 0}, "tolerance: expected a positive number, found 0"),
         ({"time_limit": -1}, "time_limit: expected a positive number"),

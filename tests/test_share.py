@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.certificate_writer import seal
-from tests.questions import random_layer
+from tests.questions import ASKS, random_layer
 from tests.strategies import cases
 from tests.test_certify import EXAMPLES, certify
 from tests.test_checker import SCHEMA, fits
@@ -29,7 +29,7 @@ from tokendemo_formal.numbers.float64 import FLOAT64
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.float32 import float32_distance
-from tokendemo_formal.override.question import Ask, Contest, Question, Share, Template
+from tokendemo_formal.override.question import Contest, Question, Share, Template
 from tokendemo_formal.override.solve import solve
 from tokendemo_formal.override.votes import votes
 
@@ -150,7 +150,7 @@ def test_search_and_every_assignment_agree(several: bool, tmp_path: Path) -> Non
         question = near(share_question(rng, 5, 2, several=several), 2, float(rng.choice([-0.05, -1e-4, 1e-4, 0.02])))
         directory = tmp_path / str(seed)
         save(question.layer, directory)
-        for ask in get_args(Ask):
+        for ask in ASKS:
             answer, path = certify(question, ask, directory)
             agrees(question, answer)
             verdict = check(path, directory)

@@ -76,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument(
         "scenario", metavar="SCENARIO.toml", help="the question; 'tokendemo new' writes one to start from"
     )
-    solve.add_argument("--ask", choices=("exists", "minimum", "maximum"), help="instead of the file's ask")
+    solve.add_argument(
+        "--ask", choices=("exists", "minimum", "maximum", "any-length"), help="instead of the file's ask"
+    )
     solve.add_argument("--slots", type=_natural, metavar="N", help="instead of the file's adversary.slots")
     solve.add_argument("--engine", choices=("search", "z3", "brute-force"), help="instead of the file's engine")
     solve.add_argument(

@@ -76,7 +76,8 @@ class Report:
             "layer": self.scenario.layer,
             "ask": answer.ask,
             "verdict": answer.verdict,
-            "slots": answer.slots,
+            "slots": None if answer.verdict == "never" and answer.unlimited else answer.slots,
+            "unlimited": answer.unlimited,
             "tokens": None if answer.assignment is None or tokenizer is None else self._names(answer.assignment),
             "token_ids": None if answer.assignment is None else list(answer.assignment),
             "prompt_ids": None if answer.prompt is None else list(answer.prompt),
@@ -152,10 +153,12 @@ class Report:
         for shares in answer.shares:
             lines += _item("shares", _shares_text(shares))
         if answer.upper is not None:
-            all_ = f"every assignment of {_tokens(answer.slots)}{' that keeps the constraints' if constrained else ''}"
+            what = "any number of tokens" if answer.unlimited else _tokens(answer.slots)
+            all_ = f"every assignment of {what}{' that keeps the constraints' if constrained else ''}"
             lines += _item("at most", f"{_above(answer.upper)} for {all_}: proved")
         if answer.ruled_out:
-            lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, each length by a proof of its own")
+            how = "proved for each" if answer.ask == "any-length" else "each length by a proof of its own"
+            lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, {how}")
         spent = ", ".join(f"{phase} {t:.2f} s" for phase, t in {"load": self.load_seconds, **answer.seconds}.items())
         lines += _item("effort", f"engine {answer.engine}, {answer.nodes:,} nodes; {spent}")
         lines += _item("model", f"{self.scenario.source}, layer {self.scenario.layer}, {self.model.hash}")
@@ -304,6 +307,17 @@ def headline(answer: Answer, vocabulary: int, templates: int = 1, constrained: b
         if constrained:
             return f"No override: of the {among}, none{keeping} makes the margin positive."
         return f"No override: none of the {among} makes the margin positive."
+    if answer.verdict == "never":
+        if answer.unlimited:
+            return "Never: no number of tokens, however large, has an assignment that makes the margin positive."
+        return f"Never: no override with any number of tokens that the layer has positions for, from 0 to {m}."
+    if answer.verdict == "gave-up" and answer.ask == "any-length":
+        if answer.assignment is None:
+            return "Gave up before it was decided whether any number of tokens overrides."
+        return (
+            f"Gave up before the fewest tokens were found. The {_tokens(m)} below bring the margin above 0; whether "
+            "fewer do is not decided, but for the lengths ruled out."
+        )
     if answer.verdict == "gave-up":
         best = "" if answer.assignment is None else " Below stands the best assignment found so far."
         return f"Gave up at {_tokens(m)}, before the question was decided.{best}"
@@ -366,6 +380,8 @@ def _tokens(number: int) -> str:
 
 
 def _lengths(lengths: Sequence[int]) -> str:
+    if len(lengths) > 24 and lengths[-1] - lengths[0] == len(lengths) - 1:
+        return f"all from {lengths[0]} to {lengths[-1]} tokens"
     listed = [str(length) for length in lengths]
     text = listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
     return f"{text} {'token' if text == '1' else 'tokens'}"

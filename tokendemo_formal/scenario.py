@@ -75,8 +75,10 @@ class Scenario:
         toward, against: the tokens whose rows are read: of the unembedding, or, for an encoder, of the embedding.
             Lists: one of those toward has to beat all of those against. None: a share of attention is read.
         against_all: instead of ``against``: every other row, so that a token toward is the model's first choice.
-        slots: how many tokens the adversary adds; for ``ask="minimum"`` the most to try.
+        slots: how many tokens the adversary adds; for ``ask="minimum"`` the most to try; without a part, and perhaps
+            None, for ``ask="any-length"``.
         ask: ``"exists"``: can that many override? ``"minimum"``: how few can? ``"maximum"``: how far can that many go?
+            ``"any-length"``: can any number, and how few?
         layer: which layer of the model.
         threshold: what the gain has to exceed.
         final_norm: whether the layer's final norm stands before the rows; None: if the layer has one.
@@ -100,7 +102,7 @@ class Scenario:
     reader: Literal["first", "last"] | int
     toward: Token | tuple[Token, ...] | None
     against: Token | tuple[Token, ...] | None
-    slots: int
+    slots: int | None
     ask: Ask = "exists"
     layer: int = 0
     threshold: Fraction = Fraction(0)
@@ -197,7 +199,7 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
         threshold=readout.get("threshold", _exact, Fraction(0)),
         final_norm=readout.get("final_norm", _boolean, None),
         share=share,
-        slots=adversary.get("slots", _natural),
+        slots=adversary.get("slots", _natural, *([None] if top.content.get("ask") == "any-length" else [])),
         positions=adversary.get("positions", _ids, None),
         vocabulary=cast("Preset | tuple[Token, ...]", adversary.get("vocabulary", _vocabulary, "all")),
         pattern=adversary.get("pattern", _regular_expression, None),
@@ -253,6 +255,7 @@ TEMPLATE = """\
 ask = "minimum"             # "exists":  can exactly that many tokens override?
                             # "minimum": how few tokens can, up to that many?
                             # "maximum": how far can exactly that many go?
+                            # "any-length": can any number of tokens override, and how few? (slots has no part then)
 # engine = "search"         # or "z3", "brute-force": other ways to the same answer, for small vocabularies
 # tolerance = 1e-6          # for "maximum": how far apart the two bounds may stay
 
@@ -539,6 +542,10 @@ class _Resolver:
 
     def question(self) -> Question:
         scenario = self.scenario
+        if scenario.slots is None and scenario.ask != "any-length":
+            raise ScenarioError(
+                f"adversary.slots: missing; expected a whole number, 0 or more, to ask {scenario.ask!r}"
+            )
         given = (TemplateText(scenario.before, scenario.after, scenario.reader), *scenario.also)
         templates = tuple(
             self.whole_template("template" if number == 1 else f"template[{number}]", text)
@@ -552,18 +559,24 @@ class _Resolver:
             before=templates[0].before,
             after=templates[0].after,
             reader=scenario.reader,
-            slots=scenario.slots,
+            slots=self.slots,
             vocabulary=self.vocabulary(),
             positions=scenario.positions,
             also=templates[1:],
             constraints=self.constraints(),
         )
 
+    @property
+    def slots(self) -> int:
+        """As many as are asked about; where that is any number, none to begin with."""
+        scenario = self.scenario
+        return 0 if scenario.slots is None or scenario.ask == "any-length" else scenario.slots
+
     def whole_template(self, key: str, text: TemplateText) -> Template:
         template = Template(
             self.template(f"{key}.before", text.before), self.template(f"{key}.after", text.after), text.reader
         )
-        slots, limit = self.scenario.slots, self.model.context
+        slots, limit = self.slots, self.model.context
         length = len(template.before) + len(template.after) + slots
         if limit is not None and length > limit:  # rotary positions have no table that would tell
             raise ScenarioError(f"{key}: {length} tokens with {slots} slots, but the model has {limit} positions")

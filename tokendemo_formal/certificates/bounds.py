@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from operator import add, mul, sub
 from typing import NamedTuple, TypeAlias
@@ -29,6 +30,7 @@ from typing import NamedTuple, TypeAlias
 from flint import arb, fmpq
 
 from tokendemo_formal.certificates.claim import Count
+from tokendemo_formal.certificates.cone import Generators
 from tokendemo_formal.certificates.layer import Ball, Reader, Row, largest, least
 from tokendemo_formal.certificates.section import Lead, Of, Section
 
@@ -114,7 +116,13 @@ class Tables:
         if self._rules:
             self.fixed_b.append(arb(1))
             self.fixed_a.append(arb(0))
-        self.heads = len(self.fixed_b)
+        self.heads, self._vocabulary = len(self.fixed_b), section.question.vocabulary
+
+    @cached_property
+    def generators(self) -> Generators:
+        """The template and each token, in the first slot."""
+        tokens = zip(*self._columns(0, self._vocabulary), strict=True)
+        return Generators.of(self.direct, [[*self.fixed_b, *self.fixed_a], *tokens])
 
     def candidates(self, sets: Sets, ranges: Ranges) -> Candidates:
         """A node's sets, none of them empty, and what its D are limited to."""

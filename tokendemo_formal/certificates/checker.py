@@ -24,7 +24,8 @@ from typing import Any, Literal, TypeAlias
 from flint import arb, ctx, fmpq
 
 from tokendemo_formal.certificates.bounds import Candidates, Multipliers, Node, Sets, Tables
-from tokendemo_formal.certificates.claim import Header, Prompt, Question
+from tokendemo_formal.certificates.claim import WITNESSED, Header, Prompt, Question, decimal
+from tokendemo_formal.certificates.cone import Box, Factors, cover
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, largest, least
 from tokendemo_formal.certificates.section import Of, Section, lead, shortfall
 from tokendemo_formal.certificates.stored import Files, Lines, RefusedError, integers, keys, malformed, rational
@@ -141,15 +142,16 @@ class Check:
 
     def run(self) -> Verdict:
         """The verdict; RefusedError for any but valid."""
-        header = self.header
-        size = max(header.lengths, default=0) * len(self.question.vocabulary) * self.question.layer.heads
+        header, lengths = self.header, self.question.lengths(self.header)
+        self._slots = [1 if length is None else length for length in lengths]
+        size = max(self._slots, default=0) * len(self.question.vocabulary) * self.question.layer.heads
         if size > self.limits.entries:
             raise RefusedError("unsupported", f"tables of {size} pairs (a, b); the limit is {self.limits.entries}")
         self._size = size
-        if header.claim != "no-override":
+        if header.claim in WITNESSED:
             self._witness()
-        for length in header.lengths:
-            owned = self.question.owned(length)
+        for length, slots in zip(lengths, self._slots, strict=True):
+            owned = self.question.owned(slots)
             choices = product(self.question.toward, repeat=len(self.question.templates))
             for token, toward in product([None] if owned is None else self.question.vocabulary, choices):
                 self._section(length, token, toward)
@@ -160,18 +162,20 @@ class Check:
 
     def _claim(self) -> str:
         header, lengths = self.header, self.header.lengths
-        best, most = f"gain of at least {_decimal(header.low)}", _decimal(header.high, up=True)
+        best, most = f"gain of at least {decimal(header.low)}", decimal(header.high, up=True)
         some = f"slots filled with the tokens {header.witness}" if header.witness else "prompt without slots"
-        witness = f"The {some} has a gain above 0, between {_decimal(header.low)} and {most}."
+        witness = f"The {some} has a gain above 0, between {decimal(header.low)} and {most}."
         keeping = " that keeps the constraints" if self.question.constrained else ""
         none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens{keeping} has a gain above 0."
         if keeping and header.claim == "no-override":
             none += " Whether any keeps them is not claimed."
+        limit = f" from 0 to {lengths[-1]}, the most that the layer has positions for," if lengths else ""
         sentences = {
             "override": witness,
             "no-override": none,
             "minimum": f"{witness} {none}" if lengths else witness,
             "optimum": f"The {some} has a {best}, and no assignment of as many{keeping} has one above {most}.",
+            "never": f"No number of tokens{limit} has a gain above 0.",
         }
         return f"{sentences[header.claim]}\n{self.question.words()}\nHash of weights and question: {header.hash}"
 
@@ -222,14 +226,31 @@ class Check:
         if self.work > self.limits.work:
             raise RefusedError("unsupported", f"more work than the limit of {self.limits.work} bounded pairs")
 
-    def _section(self, length: int, token: int | None, toward: tuple[int, ...]) -> None:
+    def _section(self, length: int | None, token: int | None, toward: tuple[int, ...]) -> None:
         line = self.lines.next()
         if line is None or "section" not in line:
             which = f"length {length}" + (f" with the reader token {token}" if token is not None else "")
             raise RefusedError("invalid", f"expected the section of {which}, found {'a node' if line else 'the end'}")
         section = Section(line, self.question, length, token, toward, self.header.bound)
         self._tables, self._open = {}, None
-        self._tree(section)
+        if length is None:
+            cover(self._node, len(self.question.heads), lambda box, of: self._cone(section, box, of))
+        else:
+            self._tree(section)
+
+    def _cone(self, section: Section, box: Box, of: Factors) -> None:
+        """Neither the template nor a token is above 0."""
+        rows: Sequence[int] = range(len(self.question.vocabulary) + 1)
+        for bits in self.precisions:
+            with ctx.workprec(bits):
+                self._spend(4 * len(rows) * len(self.question.heads))
+                tables = self._at(section, Of({(0, self.question.against[0]): fmpq(1)}, {}), bits)
+                values = tables.generators.values(box, of, rows)
+                self._not_above("cone: its bound", values)
+                rows = [row for row, value in zip(rows, values, strict=True) if not value <= 0]
+                if not rows:
+                    return
+        raise RefusedError("undecided", f"cone: its bound is not decided at {bits} bits")
 
     def _at(self, section: Section, of: Of, bits: int) -> Tables:
         """The tables of a weighted sum, at the context's precision."""
@@ -268,20 +289,25 @@ class Check:
     def _places(self, index: int, position: int) -> list[int]:
         """The slots of all lengths whose reader stands at this position: those of the longest."""
         question = self.question
-        prompts = [(length, question.prompt(length, index)) for length in self.header.lengths]
+        prompts = [(length, question.prompt(length, index)) for length in self._slots]
         length, longest = max((length, prompt) for length, prompt in prompts if prompt.reader == position)
         owned = question.owned(length)
         return [place for slot, place in enumerate(longest.slots) if slot != owned]
+
+    def _node(self, waiting: int) -> dict[str, Any]:
+        """The next line, where that many nodes are still to come."""
+        line = self.lines.next()
+        if line is None or "node" not in line:
+            end = "the file ends" if line is None else "a section starts"
+            raise RefusedError("invalid", f"{end} where {waiting} nodes are still to come: a child is missing")
+        self.nodes += 1
+        return line
 
     def _tree(self, section: Section) -> None:
         """The nodes of a section, in preorder: each takes what its parent left for it."""
         waiting = [Node(section.root, {})]
         while waiting:
-            line = self.lines.next()
-            if line is None or "node" not in line:
-                end = "the file ends" if line is None else "a section starts"
-                raise RefusedError("invalid", f"{end} where {len(waiting)} nodes are still to come: a child is missing")
-            self.nodes += 1
+            line = self._node(len(waiting))
             node, kind = waiting.pop(), line["node"]
             if kind == "split":
                 waiting += self._split(line, node)
@@ -413,14 +439,6 @@ class Check:
             self._open = self.lines.number
         left = ([t for t in s if t in k or t in w] for s, k, w in zip(sets, kept, waiting, strict=True))
         return node._replace(sets=tuple(left))
-
-
-def _decimal(x: fmpq, digits: int = 12, *, up: bool = False) -> str:
-    """The number in decimals, rounded down or up."""
-    above, below = int(x.p) * 10**digits, int(x.q)
-    scaled = -(-above // below) if up else above // below
-    text = str(abs(scaled)).rjust(digits + 1, "0")
-    return f"{'-' if scaled < 0 else ''}{text[:-digits]}.{text[-digits:]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from operator import mul, sub
 from typing import Any, NamedTuple
 
@@ -20,7 +21,8 @@ from tokendemo_formal.certificates.stored import Files, RefusedError, View, inte
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
 POSITIONS = ("none", "learned", "sinusoidal", "rotary", "alibi")
-CLAIMS = ("override", "no-override", "minimum", "optimum")
+CLAIMS = ("override", "no-override", "minimum", "optimum", "never")
+WITNESSED = ("override", "minimum", "optimum")
 
 
 class Norm:
@@ -156,7 +158,7 @@ class Header:
         self.claim: str = line.get("claim", "")
         if self.claim not in CLAIMS:
             malformed(f"claim: expected one of {', '.join(CLAIMS)}")
-        witnessed = {"witness", "low", "high"} if self.claim != "no-override" else set()
+        witnessed = {"witness", "low", "high"} if self.claim in WITNESSED else set()
         keys(line, {"format", "version", "words", "claim", "lengths", "files", "hash"} | witnessed, ["source"])
         if not isinstance(line["words"], str):
             malformed("words: expected a string")
@@ -164,6 +166,7 @@ class Header:
         self.witness = integers(line["witness"], "witness") if witnessed else []
         self.low, self.high = (rational(line[k], k) if witnessed else fmpq(0) for k in ("low", "high"))
         expected = {"override": [], "minimum": [*range(len(self.witness))], "optimum": [len(self.witness)]}
+        expected["never"] = sorted({*self.lengths})  # which they are depends on the layer
         if self.lengths != expected.get(self.claim, sorted({*self.lengths}) or None):
             malformed(f"lengths: {self.lengths!r:.60} are not those that the claim {self.claim!r} needs, increasing")
         self.bound = self.high if self.claim == "optimum" else fmpq(0)
@@ -191,6 +194,14 @@ def spans(rows: Sequence[int]) -> str:
     starts = [row for row in rows if row - 1 not in rows]
     stops = [row for row in rows if row + 1 not in rows]
     return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, stops, strict=True))
+
+
+def decimal(x: fmpq, digits: int = 12, *, up: bool = False) -> str:
+    """The number in decimals, rounded down or up."""
+    above, below = int(x.p) * 10**digits, int(x.q)
+    scaled = -(-above // below) if up else above // below
+    text = str(abs(scaled)).rjust(digits + 1, "0")
+    return f"{'-' if scaled < 0 else ''}{text[:-digits]}.{text[-digits:]}"
 
 
 class Prompt(NamedTuple):
@@ -432,6 +443,38 @@ class Question:
         if self.share is not None and not {*self.layer.visible(reader, total)} & {*self.system(total, index)}:
             malformed(f"share.of: the reader at position {reader} sees none of these tokens, so their share is 0")
         return Prompt(tokens, reader)
+
+    def lengths(self, header: Header) -> list[int | None]:
+        """The lengths of the sections that the claim needs; None: one of all lengths at once."""
+        if header.claim != "never":
+            return [*header.lengths]
+        longest = self.longest
+        every = [] if longest is None else [*range(longest + 1)]
+        if header.lengths != every:
+            found, needed = (spans(lengths) or "none" for lengths in (header.lengths, every))
+            raise RefusedError("invalid", f"lengths: {found}; the claim 'never' of this layer needs {needed}")
+        return [*every] if every else [None]
+
+    @cached_property
+    def longest(self) -> int | None:
+        """Of the claim "never": the most slots that the layer has positions for, in each template. None: the layer has
+        no positions, so there is no end."""
+        layer, indices = self.layer, range(len(self.templates))
+        if self.positions is not None:
+            malformed("positions: the claim 'never' is about slots between before and after")
+        if self.constrained:
+            raise RefusedError("unsupported", "the claim 'never' for tokens that keep constraints")
+        if layer.context is not None:
+            return layer.context - max(len(self.prompt(0, index).tokens) for index in indices)
+        if layer.positions != "none":
+            malformed(f"claim: 'never' needs a layer without positions, or with a last one; found {layer.positions!r}")
+        if self.several:
+            raise RefusedError("unsupported", "the claim 'never' for several templates or rows without positions")
+        before, after, reader = self.templates[0]
+        fixed: dict[Any, bool] = {"first": bool(before), "last": bool(after)}
+        if not fixed.get(reader, reader not in fixed and -len(after) <= reader < len(before)):
+            malformed(f"reader: {reader!r} is not the same token of the template at every length")
+        return None
 
     def _holes(self, length: int, first: int) -> list[int]:
         """Where that many slots stand, if between the template's parts then from position ``first``."""

@@ -94,7 +94,7 @@ class Section:
     Args:
         line: of the certificate.
         question: what is asked.
-        length: of the assignments.
+        length: of the assignments; None: any, of a layer without positions, for which the prompts have one slot.
         token: the reader's, where it is the adversary's.
         toward: as above.
         bound: of the gain.
@@ -104,7 +104,7 @@ class Section:
         self,
         line: Mapping[str, Any],
         question: Question,
-        length: int,
+        length: int | None,
         token: int | None,
         toward: tuple[int, ...],
         bound: fmpq,
@@ -115,23 +115,20 @@ class Section:
         )
         keys(line, required, ["tangent"] if token is None else ["tangent", "reader_token"])
         found = (line["section"], line.get("reader_token"), rational(line["bound"], "bound"))
+        needed = ("all" if length is None else length, token, bound)
         same = line.get("toward", [*toward]) == [*toward]
-        if (
-            found != (length, token, bound)
-            or type(found[0]) is not int
-            or type(found[1]) is not type(token)
-            or not same
-        ):
+        if found != needed or type(found[0]) is not type(needed[0]) or type(found[1]) is not type(token) or not same:
             raise RefusedError(
                 "invalid",
-                f"a section of (length, reader token, bound) = {found}; the claim needs {(length, token, bound)}"
+                f"a section of (length, reader token, bound) = {found}; the claim needs {needed}"
                 + (f", toward the rows {[*toward]}" if chosen else ""),
             )
         self.question, self.bound, self.toward, self.prompts = question, bound, toward, list[Prompt]()
         self.token = token
-        owned = question.owned(length)
+        slots = 1 if length is None else length
+        owned = question.owned(slots)
         for index in range(len(question.templates)):
-            prompt = question.prompt(length, index)
+            prompt = question.prompt(slots, index)
             at = None if owned is None else prompt.slots[owned]
             tokens = tuple(token if p == at else t for p, t in enumerate(prompt.tokens))
             self.prompts.append(Prompt(tokens, prompt.reader))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokendemo_formal.attention import Alibi, Layer, Learned, Rotary, Sinusoidal, softmax
 from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.override.answer import Answer, Bounds
-from tokendemo_formal.override.proof import Combination, Exact, Filter, Halve, Leaf, Section, Split, Trace
+from tokendemo_formal.override.proof import Box, Combination, Cone, Exact, Filter, Halve, Leaf, Section, Split, Trace
 from tokendemo_formal.override.question import Question, Share
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
@@ -81,7 +81,7 @@ def lines(
         "version": 1,
         "words": _words(claim, answer),
         "claim": claim,
-        "lengths": [*dict.fromkeys(section.slots for section in sections)],
+        "lengths": [*dict.fromkeys(section.slots for section in sections if section.slots is not None)],
         "files": dict(sorted(files.items())),
         "hash": hashlib.sha256(manifest.encode()).hexdigest(),
     }
@@ -109,10 +109,10 @@ def _claim(answer: Answer) -> tuple[str, tuple[Section, ...]]:
         if answer.minimum is None:
             return "override", ()
         # Where the reader stands in a slot, some of its tokens were refused at the witness's own length before.
-        return "minimum", tuple(section for section in answer.proof if section.slots < answer.slots)
+        return "minimum", tuple(s for s in answer.proof if s.slots is not None and s.slots < answer.slots)
     if not answer.proof:
         raise InputError("the answer was computed without its proof; ask for it with certify=True")
-    return "no-override", answer.proof
+    return ("never" if answer.verdict == "never" else "no-override"), answer.proof
 
 
 def _widened(margin: Bounds) -> tuple[Fraction, Fraction]:
@@ -137,6 +137,10 @@ def _words(claim: str, answer: Answer) -> str:
     if claim == "minimum":
         refused = f", and none of length {lengths} does" if lengths else ""
         return f"The {answer.slots} tokens given override{refused}."
+    if claim == "never":
+        return (
+            "No number of tokens overrides." if answer.unlimited else f"No number of tokens up to {answer.slots} does."
+        )
     if claim == "no-override":
         return f"No assignment of length {lengths} overrides."
     assert answer.margin is not None
@@ -240,7 +244,7 @@ def _ranges(ids: tuple[int, ...]) -> list[int]:
 
 def _section(section: Section) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "section": section.slots,
+        "section": "all" if section.slots is None else section.slots,
         "bound": float(section.bound).hex(),
     }
     points = section.tangents
@@ -273,6 +277,11 @@ def _nodes(trace: Trace, vocabulary: NDArray[np.int64]) -> Iterator[dict[str, An
                 yield {"node": "exact"} | _of(step.of)
             elif isinstance(step, Split):
                 yield {"node": "split", "slot": step.slot, "tokens": sorted(vocabulary[step.columns].tolist())}
+                pending += [step.second, step.first]
+            elif isinstance(step, Cone):
+                yield {"node": "cone", "c": [x.hex() for x in step.c.tolist()], "k": [x.hex() for x in step.k.tolist()]}
+            elif isinstance(step, Box):
+                yield {"node": "box", "head": step.head, "ratio": step.ratio.hex()}
                 pending += [step.second, step.first]
             elif isinstance(step, Halve):
                 yield {"node": "range", "head": step.head, "at": step.at.hex()}

@@ -424,8 +424,8 @@ class CompoundRun(Run):
         closest = min(near, key=lambda row: gains[row].high)
         return Bounds(min(g.low for g in gains.values()), gains[closest].high), (toward, closest)
 
-    def _witnessed(self, ask: Ask, prompt: Prompt, assignment: Assignment | None) -> Answer:
-        answer = super()._witnessed(ask, prompt, assignment)
+    def witnessed(self, ask: Ask, prompt: Prompt, assignment: Assignment | None) -> Answer:
+        answer = super().witnessed(ask, prompt, assignment)
         assert assignment is not None
         gains = self._gains(assignment)
         return replace(

@@ -120,14 +120,17 @@ class Float32:
 
 
 def float32_runs(question: Question, answer: Answer) -> Float32:
-    """Of the answer's witness; without one, of all assignments (for ``minimum``: of every length that was asked)."""
+    """Of the answer's witness; without one, of all assignments (for ``minimum``, ``any-length``: of every length)."""
     try:
         if answer.assignment is not None:
             distance = float32_distance(question, answer.assignment)
             assert answer.margin is not None
             same = answer.margin.low > Fraction(distance) or answer.margin.high < -Fraction(distance)
             return Float32(True, distance, same or None)
-        lengths = range(question.slots + 1) if answer.ask == "minimum" else [question.slots]
+        most = question.longest if answer.ask == "any-length" else question.slots
+        if most is None:
+            raise UnsupportedError("float32 runs are bounded for a number of tokens, and this is about any")
+        lengths = [most] if answer.ask in ("exists", "maximum") else range(most + 1)
         return Float32(False, max(float32_distance(question.with_slots(length)) for length in lengths))
     except UnsupportedError as error:
         return Float32(answer.assignment is not None, None, None, str(error))

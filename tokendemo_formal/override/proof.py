@@ -61,6 +61,24 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Cone:
+    """With these multipliers no token and not the template brings the gain of any mixture in the box above 0."""
+
+    c: NDArray[np.float64]
+    k: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Box:
+    """The ratio of a head's denominator to the first head's is at most the one given, or at least that."""
+
+    head: int
+    ratio: float
+    first: Trace
+    second: Trace
+
+
+@dataclass(frozen=True)
 class Halve:
     """The range of a head's denominator was split: D <= at · B and D >= at · B, B being the template's part of it."""
 
@@ -70,16 +88,17 @@ class Halve:
     second: Trace
 
 
-Trace: TypeAlias = "list[Leaf | Filter | Exact | Split | Halve]"
-"""How a node was closed: filters, then a leaf, an exact decision or a split of either kind."""
+Trace: TypeAlias = "list[Leaf | Filter | Exact | Split | Halve | Cone | Box]"
+"""How a node was closed: filters, then a leaf, an exact decision or a split of either kind; for all lengths at once a
+cone or a box."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A proof that no assignment of one length has a gain above a bound.
+    """A proof that no assignment of one length, or of any, has a gain above a bound.
 
     Attributes:
-        slots: the length.
+        slots: the length; None: all lengths at once.
         bound: the bound.
         reading: the linear reading that was bounded; None where there are several conditions.
         trace: how the root was closed.
@@ -88,7 +107,7 @@ class Section:
         toward: where there are several rows to choose from, for each template the row that does not win.
     """
 
-    slots: int
+    slots: int | None
     bound: float
     reading: LinearReading | None
     trace: Trace

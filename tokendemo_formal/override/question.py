@@ -16,9 +16,9 @@ from tokendemo_formal.attention import Layer, Weights
 from tokendemo_formal.errors import ScenarioError
 from tokendemo_formal.override.constraints import UNCONSTRAINED, Constraints
 
-Ask: TypeAlias = Literal["exists", "minimum", "maximum"]
+Ask: TypeAlias = Literal["exists", "minimum", "maximum", "any-length"]
 Engine: TypeAlias = Literal["search", "z3", "brute-force"]
-Verdict: TypeAlias = Literal["override", "no-override", "optimum", "gave-up"]
+Verdict: TypeAlias = Literal["override", "no-override", "optimum", "never", "gave-up"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Question:
         readout: what the margin reads: rows, or a share of attention.
         before, after: the template's token ids around the slots.
         reader: ``"first"``, ``"last"`` or a position of the whole prompt; negative ones count from its end.
-        slots: how many slots (for the shortest override: the most to try).
+        slots: how many slots (for the shortest override: the most to try; for any number of them it has no part).
         vocabulary: the ids that the adversary may use, without repeats.
         positions: where the slots stand in the whole prompt, if not between ``before`` and ``after``; a question with
             fewer slots uses the first of them.
@@ -287,6 +287,23 @@ class Question:
             rows=(toward, against),
         )
         return replace(question, readout=readout, contest=None)
+
+    @property
+    def longest(self) -> int | None:
+        """The most slots for which the layer has positions in every template; None: there is no end.
+
+        Raises:
+            ScenarioError: where the layer has no last position, and its numbers depend on them.
+        """
+        if self.layer.context is not None:
+            return self.layer.context - max(len(t.before) + len(t.after) for t in self.templates)
+        if self.layer.positions is not None:
+            raise ScenarioError(
+                f"ask: any-length needs a layer without positions, or with a last one; "
+                f"{type(self.layer.positions).__name__} positions have no end. "
+                'Ask "minimum", with adversary.slots the most tokens to try'
+            )
+        return None
 
     def with_slots(self, slots: int) -> Question:
         """The same question with another number of slots."""

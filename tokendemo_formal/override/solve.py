@@ -17,7 +17,7 @@ from tokendemo_formal.errors import InputError, ScenarioError, UnsupportedError
 from tokendemo_formal.numbers.balls import precision
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure, Rows, Table
 from tokendemo_formal.numbers.float64 import FLOAT64
-from tokendemo_formal.override import brute_force, one_head, parallel
+from tokendemo_formal.override import any_length, brute_force, one_head, parallel
 from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.exact import PRECISIONS, ExactGain
 from tokendemo_formal.override.many_heads import Search
@@ -32,7 +32,7 @@ from tokendemo_formal.override.reading import (
     plain_reading,
     tangent_reading,
 )
-from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, TableBuilder, assemble
+from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, Rays, TableBuilder, assemble
 
 if TYPE_CHECKING:
     from tokendemo_formal.override.side import SideConstraint  # Z3 is slow to load, and seldom asked
@@ -74,7 +74,8 @@ def solve(
     Args:
         question: the layer, the template, the vocabulary, the readout, the number of slots.
         ask: ``"exists"``: can exactly that many tokens make the gain positive? ``"minimum"``: how few can, up to that
-            many? ``"maximum"``: the largest gain with exactly that many.
+            many? ``"maximum"``: the largest gain with exactly that many. ``"any-length"``: how few can, if any number
+            of tokens can at all? The question's ``slots`` has no part in it.
         engine: ``"search"`` (any size), ``"z3"`` (small), ``"brute-force"`` (small).
         tolerance: of ``"maximum"``: the proved upper bound is at most this far above the witness.
         time_limit: seconds, for all lengths together; None: no limit.
@@ -121,6 +122,8 @@ def solve(
     asked = question
     if isinstance(question.readout, Share):
         question = attention_alone(question)
+    if ask == "any-length":
+        question = any_length.prepared(question, engine, constraint is not None)
     several = question.several or constraint is not None
     if several and executor is not None:
         raise InputError(
@@ -136,6 +139,8 @@ def solve(
         answer = run.exists()
     elif ask == "minimum":
         answer = run.minimum()
+    elif ask == "any-length":
+        answer = any_length.answer(run)
     else:
         answer = run.maximum(tolerance)
     return replace(
@@ -210,17 +215,17 @@ class Run:
         self.reader_token: int | None = None
         self._builder: TableBuilder | None = None
 
-    # The three questions
+    # The questions
 
     def exists(self) -> Answer:
         question = self.question
         prompt = question.prompt(question.slots)
         outcome = self.decide(prompt, 0.0)
         if outcome.kind == "found":
-            return self._witnessed("exists", prompt, outcome.assignment)
+            return self.witnessed("exists", prompt, outcome.assignment)
         if outcome.kind == "refuted":
             return Answer("exists", "no-override", self.engine, question.slots, ruled_out=(question.slots,))
-        return self._gave_up("exists", question.slots, outcome, ())
+        return self.gave_up("exists", question.slots, outcome, ())
 
     def minimum(self) -> Answer:
         ruled_out: list[int] = []
@@ -230,10 +235,10 @@ class Run:
             if outcome.kind == "found":
                 if slots == 0:
                     self.notes.append("Nothing to override: the margin is positive without any adversary token.")
-                answer = self._witnessed("minimum", prompt, outcome.assignment)
+                answer = self.witnessed("minimum", prompt, outcome.assignment)
                 return replace(answer, minimum=slots, ruled_out=tuple(ruled_out))
             if outcome.kind == "gave-up":
-                return self._gave_up("minimum", slots, outcome, tuple(ruled_out))
+                return self.gave_up("minimum", slots, outcome, tuple(ruled_out))
             ruled_out.append(slots)
         return Answer("minimum", "no-override", self.engine, self.question.slots, ruled_out=tuple(ruled_out))
 
@@ -258,7 +263,7 @@ class Run:
             assert outcome.assignment is not None
             best = outcome.assignment
             gain = self.gain(prompt, best, width)
-        answer = replace(self._witnessed("maximum", prompt, best), margin=gain)
+        answer = replace(self.witnessed("maximum", prompt, best), margin=gain)
         if outcome.kind == "gave-up":
             self._note_undecided(outcome)
             return replace(answer, verdict="gave-up", upper=self._upper(outcome))
@@ -401,12 +406,21 @@ class Run:
     # Tables
 
     def enclosed(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, Enclosed]:
+        linear, builder = self._tables(prompt, target, start)
+        return linear, builder.enclosed(prompt)
+
+    def rays(self, prompt: Prompt, start: Assignment) -> tuple[LinearReading, Rays]:
+        """The numbers for any number of slots, compared with 0; ``prompt`` has one slot."""
+        linear, builder = self._tables(prompt, 0.0, start)
+        return linear, builder.rays(prompt)
+
+    def _tables(self, prompt: Prompt, target: float, start: Assignment | None) -> tuple[LinearReading, TableBuilder]:
         linear = self._linear(prompt, target, start)
         if linear.kind in ("tangent", "deviation"):
-            return linear, TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS)).enclosed(prompt)
+            return linear, TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS))
         if self._builder is None:
             self._builder = TableBuilder(self.question, linear, self.exact.computation(FOLD_BITS))
-        return linear, self._builder.enclosed(prompt)
+        return linear, self._builder
 
     def forget_tables(self) -> None:
         self._builder = None
@@ -475,7 +489,7 @@ class Run:
     def gain(self, prompt: Prompt, assignment: Assignment, width: Fraction | None = None) -> Bounds:
         return Bounds(*self.exact.bounds(prompt.filled(self._ids(assignment)), prompt.reader, width))
 
-    def _witnessed(self, ask: Ask, prompt: Prompt, assignment: Assignment | None) -> Answer:
+    def witnessed(self, ask: Ask, prompt: Prompt, assignment: Assignment | None) -> Answer:
         assert assignment is not None
         return Answer(
             ask,
@@ -487,7 +501,7 @@ class Run:
             margin=self.gain(prompt, assignment),
         )
 
-    def _gave_up(self, ask: Ask, slots: int, outcome: Outcome, ruled_out: tuple[int, ...]) -> Answer:
+    def gave_up(self, ask: Ask, slots: int, outcome: Outcome, ruled_out: tuple[int, ...]) -> Answer:
         self._note_undecided(outcome)
         return Answer(ask, "gave-up", self.engine, slots, upper=self._upper(outcome), ruled_out=ruled_out)
 

@@ -95,6 +95,25 @@ class Enclosed:
     slots: tuple[Terms, ...]
 
 
+@dataclass(frozen=True)
+class Rays:
+    """The numbers of the gain for any number of slots in which places don't matter.
+
+    With n_t slots that hold token t, the sums N_h and D_h of all heads are those of the template plus Σ_t n_t times
+    those of token t. The gain has only quotients of them: each row may be scaled, and is, so that its first b is 1.
+
+    Attributes:
+        direct: scalar.
+        a, b: (1 + n, H), the template's sums and each token's terms, over the row's b in the first head.
+        sizes: (1 + n,) the logarithms of these, in plain floats: nothing that is proved rests on them.
+    """
+
+    direct: Enclosure
+    a: Enclosure
+    b: Enclosure
+    sizes: Floats
+
+
 class EnclosedReading(Reading):
     """A reading that was folded in balls, for rows of enclosures: only the last product then rounds in float64."""
 
@@ -148,6 +167,7 @@ class TableBuilder:
         ids = question.vocabulary_array
         rows = np.asarray(question.layer.embedding, dtype=np.float64)
         self._table = Table(rows if np.array_equal(ids, np.arange(len(rows))) else rows[ids])
+        self._placed = question.layer.positions is not None or question.layer.score_bias is not None
         self._values: Projection | None = None
         self._readings: dict[tuple[int, int], Reading] = {}
         self._votes: dict[tuple[int, int, int], tuple[Enclosure, Enclosure]] = {}
@@ -155,7 +175,7 @@ class TableBuilder:
 
     def reading(self, token: int, position: int) -> Reading:
         """The layer as seen from a reader token at a position."""
-        key = (token, position)
+        key = (token, self._place(position))
         if key not in self._readings:
             with precision(FOLD_BITS):
                 if self._values is None:
@@ -174,22 +194,56 @@ class TableBuilder:
         token = prompt.tokens[prompt.reader]
         assert token is not None, "the reader's token has to be fixed"
         reading = self.reading(token, prompt.reader)
-        template = self._template_votes(reading, prompt)
-        slots = [self._slot_votes(reading, token, position) for position in prompt.slots]
+        template, slots = self._template_votes(reading, prompt), self._votes_of_slots(reading, token, prompt)
         largest = np.max([scores.mid.max(axis=0) for scores, _ in (template, *slots)], axis=0)
         shift = np.ceil(largest / _EXPONENT_GRID) * _EXPONENT_GRID - 2 * _EXPONENT_GRID
         terms = []
         for position, votes in zip(prompt.slots, slots, strict=True):
-            key = (token, prompt.reader, position, shift.tobytes())
+            key = (token, self._place(prompt.reader), self._place(position), shift.tobytes())
             if key not in self._terms:
                 self._terms[key] = _exponentials(*votes, shift)
             terms.append(self._terms[key])
-        direct = reading.direct()[0] + from_balls(self.linear.constant)
-        return Enclosed(direct, _exponentials(*template, shift), tuple(terms))
+        return Enclosed(self._direct(reading), _exponentials(*template, shift), tuple(terms))
+
+    def rays(self, prompt: Prompt) -> Rays:
+        """The numbers for any number of slots, of a layer in which places don't matter.
+
+        Args:
+            prompt: with one slot; its reader is a fixed token.
+        """
+        token = prompt.tokens[prompt.reader]
+        assert token is not None, "the reader's token has to be fixed"
+        assert not self._placed, "a token's scores and readouts have to be the same in every slot"
+        reading = self.reading(token, prompt.reader)
+        (scores, readouts), own = self._votes_of_slots(reading, token, prompt)[0], self._template_votes(reading, prompt)
+        # Each head's numbers over the first head's b: e^(differences of scores), so that no size is lost.
+        b = ENCLOSURES.exp(scores - scores[:, :1])
+        shift = own[0].mid.max(axis=0)
+        parts = _exponentials(*own, shift)
+        sums = Terms(parts.a.sum(0).reshape(1, -1), parts.b.sum(0).reshape(1, -1))
+        factor = ENCLOSURES.exp(Enclosure(shift.reshape(1, -1)) - Enclosure(shift[:1].reshape(1, 1)))
+        first = sums.b[:, :1]
+        a = _stacked(sums.a / first * factor, b * readouts)
+        b = _stacked(sums.b / first * factor, b)
+        mid, rad = b.mid.copy(), np.broadcast_to(b.rad, b.shape).copy()
+        mid[:, 0], rad[:, 0] = 1.0, 0.0
+        sizes = np.append(shift[0] + np.log(first.mid[0, 0]), scores.mid[:, 0])
+        return Rays(self._direct(reading), a, Enclosure(mid, rad), sizes)
+
+    def _direct(self, reading: Reading) -> Enclosure:
+        direct: Enclosure = reading.direct()[0] + from_balls(self.linear.constant)
+        return direct
+
+    def _place(self, position: int) -> int:
+        """The position, or the same number for all where the layer's numbers don't depend on it."""
+        return position if self._placed else 0
+
+    def _votes_of_slots(self, reading: Reading, token: int, prompt: Prompt) -> list[tuple[Enclosure, Enclosure]]:
+        return [self._slot_votes(reading, token, position) for position in prompt.slots]
 
     def _slot_votes(self, reading: Reading, token: int, position: int) -> tuple[Enclosure, Enclosure]:
         """The votes of the whole vocabulary at a position: scores and readouts, (n, H) each."""
-        key = (token, reading.position, position)
+        key = (token, self._place(reading.position), self._place(position))
         if key not in self._votes:
             scores, readouts = reading.votes(Rows(self._table, self.computation.shift(position)), position)
             of_share = isinstance(self.question.readout, Share)  # whose system tokens stand in no slot
@@ -303,6 +357,11 @@ def _side_by_side(groups: Sequence[Sequence[tuple[Terms, float]]], sums: dict[tu
             sums[key] = Terms(sum((t.a * weight for t, weight in group), Enclosure(np.zeros(first.shape))), first)
         found.append(sums[key])
     return Terms(_concatenated([terms.a for terms in found]), _concatenated([terms.b for terms in found]))
+
+
+def _stacked(first: Enclosure, rest: Enclosure) -> Enclosure:
+    mid = np.concatenate([first.mid, rest.mid])
+    return Enclosure(mid, np.concatenate([np.broadcast_to(x.rad, x.shape) for x in (first, rest)]))
 
 
 def _concatenated(arrays: Sequence[Enclosure]) -> Enclosure:

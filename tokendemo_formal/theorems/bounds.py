@@ -653,6 +653,122 @@ DEVIATION_BOUND = Theorem(
     limits="σ̂ is the same for all assignments, so the bound is loose where streams differ much in length.",
 )
 
+k = function("k")
+l_lo = function("l")
+l_hi = function("u")
+
+
+def psi(h: Numeric, x: Numeric) -> Term:
+    """The most that x D_0/D_h can be, where D_h/D_0 is between l and u."""
+    return larger(term(x) / l_lo(h), term(x) / l_hi(h))
+
+
+def corner(h: Numeric) -> Term:
+    """The least that k D_h/D_0 can be."""
+    return smaller(k(h) * l_lo(h), k(h) * l_hi(h))
+
+
+def slot_part(h: Numeric, i: Numeric) -> Term:
+    """What head h adds to the value of the token in slot i."""
+    return psi(h, own(h, i)) + k(h) * b(h, i)
+
+
+def template_part(h: Numeric) -> Term:
+    """What head h adds to the template's value."""
+    return psi(h, fixed(h)) + k(h) * B(h)
+
+
+level = r + total(H, lambda h: c(h) - corner(h))
+
+
+def slot_value(i: Numeric) -> Term:
+    """q of the token in slot i."""
+    return b(0, i) * level + total(H, lambda h: slot_part(h, i))
+
+
+template_value = B(0) * level + total(H, lambda h: template_part(h))
+
+_FIRST = "the first head's denominator is positive"
+_BOX = "the ratios are in the box"
+_SLOTS = "no token's value is above 0"
+_OWN = "the template's value is not above 0"
+
+_MIXED = Instance(
+    {
+        "H": 2,
+        "m": 1,
+        "r": Fraction(-1, 2),
+        "A": [0, 0],
+        "B": [1, 1],
+        "a": [[1], [-1]],
+        "b": [[1], [1]],
+        "c": [0, 0],
+        "k": [0, 0],
+        "l": [1, 1],
+        "u": [1, 1],
+    },
+    "one token of votes 1 and -1, and both heads' denominators the same",
+)
+
+CONE_BOUND = Theorem(
+    name="cone_bound",
+    entry=37,
+    claims=(),
+    sentence="Where each ratio D_h/D_0 lies between l_h and u_h, and for some c and k the value b_0 (r + Σ_h [c_h - "
+    "min(k_h l_h, k_h u_h)]) + Σ_h [max(z_h/l_h, z_h/u_h) + k_h b_h], with z_h = a_h - c_h b_h, is at most 0 for the "
+    "template and for the token in each slot, the gain is at most 0: whatever the number of slots.",
+    assumptions={
+        _FIRST: denominator(0) > 0,
+        _BOX: each(
+            H,
+            lambda h: both(
+                l_lo(h) > 0,
+                l_lo(h) * denominator(0) <= denominator(h),
+                denominator(h) <= l_hi(h) * denominator(0),
+            ),
+        ),
+        _SLOTS: each(m, lambda i: slot_value(i) <= 0),
+        _OWN: template_value <= 0,
+    },
+    conclusion=gain <= 0,
+    about=("A", "B", "a", "b", "r"),
+    witness=_MIXED,
+    sharp={
+        _FIRST: Instance(
+            {
+                "H": 1,
+                "m": 1,
+                "r": 1,
+                "A": [0],
+                "B": [-1],
+                "a": [[0]],
+                "b": [[0]],
+                "c": [0],
+                "k": [0],
+                "l": [1],
+                "u": [1],
+            },
+            "D_0 = -1 turns the values' signs around",
+        ),
+        _BOX: _MIXED.but(
+            "the ratio is 1/10, not 1/1000",
+            a=[[10], [Fraction(-1, 10)]],
+            b=[[10], [Fraction(1, 10)]],
+            l=[1, Fraction(1, 1000)],
+            u=[1, Fraction(1, 1000)],
+        ),
+        _SLOTS: _MIXED.but("a token of votes 2 and 0", a=[[2], [0]]),
+        _OWN: _MIXED.but("a template of votes 4 and 0", A=[4, 0]),
+    },
+    probes=(_MIXED.but("a wide box, and k", r=-1, k=[0, Fraction(1, 4)], l=[1, Fraction(1, 2)], u=[1, 2]),),
+    why="Without positions a token's value is the same in every slot, so finitely many values rule out overrides of "
+    "every length: boxes that cover all ratios prove that no number of tokens overrides.",
+    idea="D_0 times the gain is at most the sum of the values: x D_0/D_h is at most max(x/l, x/u), and k D_h at least "
+    "min(k l, k u) D_0.",
+    limits="It needs numbers that don't depend on the slot. Where a box is a point, the best c and k give the largest "
+    "gain of all mixtures with these ratios; in wide boxes the bound is loose.",
+)
+
 THEOREMS = (
     LEAF_BOUND,
     FILTER_IS_SOUND,
@@ -664,4 +780,5 @@ THEOREMS = (
     SPLIT_COVERS,
     TANGENT_BOUND,
     DEVIATION_BOUND,
+    CONE_BOUND,
 )
