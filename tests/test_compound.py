@@ -234,6 +234,21 @@ def test_what_is_refused() -> None:
         solve(mixed)
 
 
+def test_a_reader_may_stand_in_a_slot_of_some_templates(tmp_path: Path) -> None:
+    """Of the second here, and not of the first."""
+    for seed in range(4):
+        question = several(np.random.default_rng(seed), 4, 2)
+        layer = replace(question.layer, causal=True)
+        question = replace(
+            question, layer=layer, before=(0,), after=(1,), reader="last", also=(Template((2, 3), (), "last"),)
+        )
+        for offset in (-1e-3, 1e-3):
+            asked = saved(near(question, 2, offset), tmp_path / str(seed))
+            answer, path = certify(asked, "exists", tmp_path / str(seed))
+            agrees(asked, answer)
+            assert check(path, tmp_path / str(seed)).kind == "valid"
+
+
 def test_giving_up_is_no_answer() -> None:
     question = near(several(np.random.default_rng(11), 8, 3), 3, 1e-3)
     answer = solve(question, node_limit=1)
@@ -284,6 +299,7 @@ def test_rivals_come_when_they_matter() -> None:
         ((0,), (), "readout.against"),
         ((0,), (6,), "readout.against: expected rows below 6"),
         ((0, 1), (1, 2), "readout.against: row 1 is in readout.toward"),
+        ((0,), (1,), "two rows are a Readout, not a Contest"),
     ],
 )
 def test_rows_that_can_not_compete(toward: tuple[int, ...], against: tuple[int, ...], message: str) -> None:

@@ -207,7 +207,7 @@ class CompoundRun(Run):
             return known[condition]
 
         began, tabled = time.monotonic(), self.clock.seconds["tables"]
-        owned = None if reader_token is None else asked[0].slots.index(asked[0].reader)
+        owned = next((p.slots.index(p.reader) for p in asked if p.tokens[p.reader] is None), None)
         search = Conjunction(
             numbers,
             self._first_conditions(choice, asked, whole(start or (0,) * len(prompts[0].slots))),
