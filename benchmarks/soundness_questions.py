@@ -260,7 +260,9 @@ def _template(
             _ends(rng, layer, unordered) for _ in range(2 + (rng.random() < 0.2) if "templates" in kinds else 1)
         ]
         size = min(len(t.before) + len(t.after) for t in templates)
-        if any_length and not unordered:
+        if unordered:
+            slots = 3
+        elif any_length:
             assert layer.context is not None
             slots = layer.context - max(len(t.before) + len(t.after) for t in templates)
         if slots < 0 or len(vocabulary) ** slots > (MOST_ASSIGNMENTS if plain else MOST_ASSIGNMENTS // 2) or not size:
@@ -309,7 +311,8 @@ def _readout(
     if "rows" in kinds:
         order = [int(row) for row in rng.permutation(len(rows))]
         cut = int(rng.integers(1, 3))
-        toward, against = tuple(sorted(order[:cut])), tuple(sorted(order[cut : cut + rng.integers(1, 4)]))
+        end = cut + int(rng.integers(3 - cut, 4))  # two rows are no contest
+        toward, against = tuple(sorted(order[:cut])), tuple(sorted(order[cut:end]))
         contest = Contest(rows, biases, toward, against)
     bias = [0.0, 0.0] if biases is None else [float(biases[toward[0]]), float(biases[against[0]])]
     readout = Readout(rows[toward[0]], rows[against[0]], *bias, final_norm=final, rows=(toward[0], against[0]))
@@ -384,7 +387,7 @@ def _scaled(question: Question, largest: float) -> Layer:
 
 def longer(rng: np.random.Generator, question: Question) -> list[Assignment]:
     """Random assignments of up to thousands of tokens."""
-    found = []
+    found = [(token,) * 1000 for token in question.vocabulary]
     for _ in range(24):
         counts = np.where(
             rng.random(len(question.vocabulary)) < 0.6, 10 ** rng.uniform(0, 3.5, len(question.vocabulary)), 0
@@ -406,20 +409,21 @@ def asked(
     """
     question, chosen = drawn.question, 0
     while chosen < QUESTIONS:
-        lengths = [question.slots]
+        lengths, everything = [question.slots], False
         if drawn.any_length:
-            lengths = [int(rng.integers(question.slots + 1))] if rng.random() < 0.5 else [*range(question.slots + 1)]
-        found = [
-            pair for m in lengths for pair in (truth.gains(m, PRECISIONS[0]) or truth.every(m, PRECISIONS[0])).values()
-        ]
-        if beyond and len(lengths) > 1:
-            found += truth.of_longer(beyond).values()
+            everything = rng.random() < 0.5
+            lengths = [*range(question.slots + 1)] if everything else [int(rng.integers(question.slots + 1))]
+        known = [(truth.gains(m, PRECISIONS[0]) or truth.every(m, PRECISIONS[0])).values() for m in lengths]
+        if everything and beyond:
+            known.append(truth.of_longer(beyond).values())
+        found = [*itertools.chain(*known)]
         low, high = max(low for low, _ in found), max(high for _, high in found)
         spread = high - min(low for low, _ in found)
         spread = spread if spread > 0 else Fraction(1)
-        vacuous = truth.best(question.slots) is None
         kind = str(rng.choice(["at the best", "near tie", "close", "far"], p=[0.05, 0.3, 0.35, 0.3]))
         sign = int(rng.choice([-1, 1]))
+        if drawn.unordered:  # a bound of all lengths is not known here, so none is missed by little
+            sign, kind = (1, "far") if everything else (-1, kind)
         if drawn.mirrored and rng.random() < 0.5:
             value, kind = Fraction(0), "tie"
         elif kind == "near tie":
@@ -434,7 +438,7 @@ def asked(
         ask: Ask = ASKS[rng.choice(3, p=[0.46, 0.27, 0.27])]
         if drawn.any_length:
             ask = "any-length"
-        elif vacuous and ask == "maximum":  # of no assignments
+        elif ask == "maximum" and truth.best(question.slots) is None:  # of no assignments
             ask = "exists"
         if isinstance(question.readout, Share) and not 0 < -value <= 1:
             continue
