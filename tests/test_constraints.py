@@ -13,7 +13,7 @@ from fractions import Fraction
 from operator import mul, ne
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from tests import test_share
 from tests.certificate_writer import Line, seal
-from tests.questions import random_question
+from tests.questions import ASKS, random_question
 from tests.test_certify import EXAMPLES, certify
 from tests.test_checker import SCHEMA, fits
 from tests.test_compound import Gains, contest, least_gains, saved, several
@@ -113,7 +113,7 @@ def constrained(seed: int, kind: str = "plain") -> Question:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(get_args(Ask)))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(ASKS))
 @example(0, "maximum")
 def test_every_assignment_agrees(seed: int, ask: Ask) -> None:
     question = constrained(seed)
@@ -131,7 +131,7 @@ def test_constraints_go_with_all_else_and_the_checker_agrees(kind: str, tmp_path
     tally: Counter[str] = Counter()
     for seed in {"plain": range(10), "owned": range(5), "final, templates": range(2)}.get(kind, range(3)):
         question = saved(constrained(seed, kind), tmp_path / str(seed))
-        for ask in get_args(Ask):
+        for ask in ASKS:
             if ask != "maximum" or allowed_gains(question, question.slots):
                 answer, path = certify(question, ask, tmp_path / str(seed))
                 agrees(question, answer)
@@ -366,7 +366,7 @@ def random_formula(rng: np.random.Generator) -> tuple[SideConstraint, Callable[[
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(get_args(Ask)), st.sampled_from(["plain", "owned", "templates"]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(ASKS), st.sampled_from(["plain", "owned", "templates"]))
 def test_a_constraint_in_python_against_every_assignment(seed: int, ask: Ask, kind: str) -> None:
     rng = np.random.default_rng(seed)
     question = constrained(seed, kind)

@@ -1,4 +1,4 @@
-"""Lesson 4: your own constraint. Run it: python examples/04_your_own_constraint.py
+"""Lesson 5: your own constraint. Run it: python examples/05_your_own_constraint.py
 
 An adversary may be bound by more than the layer's arithmetic: words that may not repeat, a form that a filter lets
 through. What is linear (at most so many of these tokens, a budget, no token twice) a question says itself, and refusals
