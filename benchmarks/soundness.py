@@ -53,7 +53,7 @@ from tokendemo_formal.override.question import Ask, Question
 from tokendemo_formal.override.solve import solve
 
 NODES = 5_000
-MOST_BOXES = 500
+MOST_BOXES = 300
 """Instead of nodes, where there is no end of lengths."""
 TOLERANCE = 1e-6
 MOST_TRIED = 7
