@@ -11,13 +11,13 @@ from typing import Any
 
 import flint
 import numpy as np
-from tokendemo_formal.override.automaton import Automaton, of_bigrams, of_regex, product
-from tokendemo_formal.override.constraints import Constraints, Count
 
 from benchmarks.soundness_truth import PRECISIONS, Assignment, Evaluation, Truth, laid_out, with_threshold
 from tests.strategies import FEATURES, Choice, build_layer
 from tokendemo_formal.attention import Layer, Norm
 from tokendemo_formal.errors import ScenarioError
+from tokendemo_formal.override.automaton import Automaton, of_bigrams, of_regex, product
+from tokendemo_formal.override.constraints import Constraints, Count
 from tokendemo_formal.override.question import Ask, Contest, Question, Readout, Share, Template
 
 QUESTIONS = 4

@@ -676,7 +676,7 @@ def test_deep_trees_need_no_recursion(tmp_path: Path) -> None:
 
 # The checker alone -------------------------------------------------------------------------------------------------
 
-PARTS = ("bounds", "checker", "claim", "cone", "layer", "section", "stored")
+PARTS = ("automaton", "bounds", "checker", "claim", "cone", "layer", "section", "stored", "sums")
 FOLDER = Path(package.__file__).parent
 
 

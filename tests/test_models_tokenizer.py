@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import models, pre_tokenizers
+from tokenizers import decoders, models, pre_tokenizers
 
 from tokendemo_formal.errors import InputError, ModelFileError
 from tokendemo_formal.models import Tokenizer, load_model
@@ -73,6 +73,52 @@ def test_word_pieces_from_vocab_txt_are_those_of_tokenizer_json(
 def test_word_pieces_have_the_same_special_tokens(encoder: Tokenizer, word_pieces: Tokenizer) -> None:
     assert word_pieces.special_ids == encoder.special_ids
     assert word_pieces.size == encoder.size
+
+
+def make_up_the_text(tokenizer: Tokenizer, ids: Sequence[int]) -> None:
+    """Sequences of a few random tokens."""
+    pieces, rng = tokenizer.pieces(ids), np.random.default_rng(0)
+    assert pieces
+    for tokens in rng.choice([*pieces], (400, 4)).tolist():
+        text = pieces[tokens[0]][0] + "".join(pieces[token][1] for token in tokens[1:])
+        assert tokenizer.decode(tokens).removeprefix(" ") == text
+
+
+def test_pieces_of_words_make_up_the_text(encoder: Tokenizer) -> None:
+    make_up_the_text(encoder, range(990, 12000, 3))
+    pieces = encoder.pieces([encoder.id("tree"), encoder.id("##s")])
+    assert [*pieces.values()] == [("tree", " tree"), ("##s", "s")]
+
+
+@pytest.mark.parametrize("name", ["stories260k-llama-hf", "makemore-names-gpt2-hf"])
+def test_pieces_of_characters_make_up_the_text(shared_models: Path, name: str) -> None:
+    tokenizer = opened(shared_models / name)
+    spaces = {i for i in range(tokenizer.size) if tokenizer.decode([i]).strip(" ") == ""}
+    make_up_the_text(tokenizer, [i for i in range(tokenizer.size) if i not in spaces])
+
+
+def test_pieces_of_bytes_make_up_the_text() -> None:
+    """Tokens that hold a part of a character have none."""
+    tokens = [*"ab", "Ġ", "Ġa", "ab", "Ã", "©"]  # the last two are the bytes of é
+    backend = tokenizers.Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, [("Ġ", "a"), ("a", "b")]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    pieces = Tokenizer(backend).pieces(range(7))
+    assert pieces == {0: ("a", "a"), 1: ("b", "b"), 2: ("", " "), 3: ("a", " a"), 4: ("ab", "ab")}
+
+
+def test_pieces_that_depend_on_their_neighbours_are_refused() -> None:
+    backend = tokenizers.Tokenizer(models.WordLevel({"a": 0, "b": 1, "ba": 2}, unk_token="a"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.decoder = decoders.Sequence([decoders.Fuse(), decoders.Replace("ab", "c")])
+    with pytest.raises(InputError, match="token 'b': what it adds to a text depends on its neighbours"):
+        Tokenizer(backend).pieces([0, 1, 2])
+
+
+def test_what_survives(encoder: Tokenizer) -> None:
+    assert encoder.survives(encoder.encode("tree houses ."))
+    assert encoder.survives((encoder.id("tree"), encoder.id("fr"), encoder.id("##ob")))
+    assert not encoder.survives((encoder.id("tree"), encoder.id("##s")))
 
 
 def test_case_is_kept_where_the_configuration_says_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 from fractions import Fraction
@@ -95,6 +96,10 @@ def test_all_keys_arrive() -> None:
             constraints__budget=7,
             constraints__costs=Raw("{ 'a b' = 3 }"),
             constraints__default_cost=0,
+            constraints__places=Raw("{ '0' = 'a b', '-2' = ['a', 3] }"),
+            constraints__bigrams=[["a", 3], ["b", "a"]],
+            constraints__matches="[a-z]+",
+            constraints__survives=True,
         )
     )
     assert scenario == Scenario(
@@ -116,7 +121,17 @@ def test_all_keys_arrive() -> None:
         include=(4,),
         engine="z3",
         tolerance=0.5,
-        constraints=ConstraintsText(True, ((("a", 3), 1),), 7, (("a b", 3),), 0),
+        constraints=ConstraintsText(
+            distinct=True,
+            at_most=((("a", 3), 1),),
+            budget=7,
+            costs=(("a b", 3),),
+            default_cost=0,
+            places=((0, ("a b",)), (-2, ("a", 3))),
+            bigrams=(("a", 3), ("b", "a")),
+            matches="[a-z]+",
+            survives=True,
+        ),
     )
 
 
@@ -172,6 +187,10 @@ WRONG = {
     "constraints__budget": [-1, 1.5, 10**9, True],
     "constraints__costs": [3, ["a"], Raw("{a = 1.5}"), Raw("{a = 1000001}")],
     "constraints__default_cost": [-1, "1"],
+    "constraints__places": [3, ["a"], Raw("{a = 'b'}"), Raw("{'1.5' = 'b'}"), Raw("{'0' = 1.5}"), Raw("{'0' = ['']}")],
+    "constraints__bigrams": ["", 3, [3], [["a"]], [["a", "b", "c"]], [["a", 1.5]], ["ab"]],
+    "constraints__matches": [3, "(", ["a"]],
+    "constraints__survives": [1, "yes"],
 }
 
 
@@ -393,6 +412,18 @@ def test_vocabularies(small: Model, adversary: dict[str, Any], words: tuple[str,
         ({"adversary__positions": [4]}, "adversary.positions: expected at least 2 increasing"),
         ({"adversary__positions": [4, 9]}, "adversary.positions: [4, 9] don't lie in a prompt of 8 tokens"),
         ({"constraints__at_most": Raw("[{ tokens = ['shipp'], count = 1 }]")}, "constraints.at_most: token 'shipp' is"),
+        (
+            {"constraints__places": Raw("{'2' = 'ship'}")},
+            'constraints.places."2": expected the number of a slot, -2 to 1',
+        ),
+        ({"constraints__places": Raw("{'0' = 'shipp'}")}, "constraints.places.\"0\": token 'shipp' is"),
+        (
+            {"constraints__places": Raw("{'0' = '[BOS]'}")},
+            'constraints.places."0": the adversary may not use token id 1',
+        ),
+        ({"constraints__bigrams": [["ship", "shipp"]]}, "constraints.bigrams: token 'shipp' is"),
+        ({"constraints__bigrams": "nowhere.txt"}, "constraints.bigrams: nowhere.txt can't be read: No such file"),
+        ({"constraints__matches": "^ship"}, "constraints.matches: the regular expression has an anchor at '^ship'"),
         ({"constraints__budget": 1, "constraints__costs": Raw("{ shipp = 1 }")}, "constraints.costs: token 'shipp' is"),
     ],
 )
@@ -418,6 +449,37 @@ def test_constraints_of_a_small_model(small: Model) -> None:
     assert now == 8
     assert first == ship
     assert scenario.question(small).constraints == Constraints((listed, paid), distinct=True)
+
+
+def test_automata_of_a_small_model(small: Model, tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("never tell the secret\nship now tell\n", encoding="utf-8")
+    question = parse_scenario(
+        changed(
+            constraints__places=Raw("{ '-1' = ['now', 'tell'] }"),
+            constraints__bigrams="corpus.txt",
+            constraints__matches="(ship|tell)( [a-z]+)*",
+        ),
+        folder=tmp_path,
+    ).question(small)
+    constraints = question.constraints
+    kept = [pair for pair in itertools.product(question.vocabulary, repeat=2) if constraints.accept(pair)]
+    assert kept == [ids("ship", "now")]
+    assert constraints.accept(ids("tell"))
+    assert not constraints.accept(ids("now"))  # the expression
+    assert not constraints.accept(ids("ship"))  # the place
+    assert constraints.automaton is not None
+    assert constraints.automaton.accepts(ids("ship", "now", "tell", "the", "secret"))
+    survives = parse_scenario(changed(constraints__survives=True)).question(small).constraints.survives
+    assert survives is not None
+    assert survives(ids("ship", "now"))
+
+
+def test_only_slots_side_by_side_have_bigrams(small: Model) -> None:
+    question = parse_scenario(
+        changed(adversary__slots=3, adversary__positions=[1, 2, 4], constraints__bigrams=[["ship", "now"]])
+    ).question(small)
+    for tokens in itertools.product(ids("ship", "now"), repeat=3):
+        assert question.constraints.accept(tokens) == (tokens[:2] == ids("ship", "now"))
 
 
 def test_constraints_without_a_tokenizer(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-from tokendemo_formal.errors import InputError
 from tokendemo_formal.models import Model
 from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.float32 import Float32
@@ -56,11 +56,7 @@ class Report:
         tokenizer, prompt = self.model.tokenizer, self.answer.prompt
         if tokenizer is None or prompt is None:
             return None
-        prompts = self.answer.prompts or (prompt,)
-        try:
-            return all(tokenizer.encode(tokenizer.decode(ids)) == ids for ids in prompts)
-        except InputError:
-            return False
+        return all(map(tokenizer.survives, self.answer.prompts or (prompt,)))
 
     def to_json(self) -> dict[str, Any]:
         """What ``--json`` prints: strings, numbers, booleans, null, and lists and objects of them.
@@ -96,6 +92,7 @@ class Report:
         }
         if self.question.constraints:
             content["constraints"] = self._constraints
+            content["excluded"] = [list(tokens) for tokens in answer.excluded]
         if answer.prompts:
             content["templates"] = [
                 {"prompt_ids": list(prompt), "margin": list(margin.decimals()), "closest": list(pair)}
@@ -159,6 +156,8 @@ class Report:
         if answer.ruled_out:
             how = "proved for each" if answer.ask == "any-length" else "each length by a proof of its own"
             lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, {how}")
+        if answer.excluded:
+            lines += _item("excluded", self._excluded)
         spent = ", ".join(f"{phase} {t:.2f} s" for phase, t in {"load": self.load_seconds, **answer.seconds}.items())
         lines += _item("effort", f"engine {answer.engine}, {answer.nodes:,} nodes; {spent}")
         lines += _item("model", f"{self.scenario.source}, layer {self.scenario.layer}, {self.model.hash}")
@@ -220,7 +219,24 @@ class Report:
                 costs = [f"{name} {weight}" for name, (_, weight) in zip(named, count.weights, strict=True)]
                 shown = [*costs[:8], *(["…"] if len(costs) > 8 else []), f"any other {count.default}"]
                 rules.append(f"costs of at most {count.limit} in all ({', '.join(shown)})")
+        rules += [f"slot {place} holds one of {self._rows(tokens)}" for place, tokens in constraints.places]
+        given = self.scenario.constraints
+        if given.bigrams is not None:
+            listed = f"{len(given.bigrams)} pairs" if isinstance(given.bigrams, tuple) else Path(given.bigrams).name
+            rules.append(f"neighbours stand side by side in {listed}")
+        if given.matches is not None:
+            rules.append(f"the text matches {given.matches!r}")
+        if given.survives:
+            rules.append("the prompt's text encodes to exactly its tokens")
         return rules
+
+    @property
+    def _excluded(self) -> str:
+        """Those that would override, but can't be typed."""
+        excluded = self.answer.excluded
+        shown = ", ".join(" ".join(self._names(tokens)) for tokens in excluded[:4]) + (", …" if excluded[4:] else "")
+        which = "1 assignment whose text encodes" if len(excluded) == 1 else f"{len(excluded)} whose text encodes"
+        return f"{which} to other tokens ({shown}); what is proved is about all others"
 
     def _text(self, ids: Sequence[int]) -> str:
         tokenizer = self.model.tokenizer

@@ -9,6 +9,7 @@ Main declarations: :class:`Scenario`, :func:`read_scenario`, :func:`parse_scenar
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import tomllib
 from collections import Counter
@@ -22,6 +23,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.models import Model, Tokenizer, load_model
+from tokendemo_formal.override.automaton import Automaton, of_bigrams, of_regex, product
 from tokendemo_formal.override.constraints import LARGEST_NUMBER, Constraints, Count
 from tokendemo_formal.override.question import Ask, Contest, Engine, Question, Readout, Share, Template
 
@@ -54,6 +56,11 @@ class ConstraintsText:
         budget: what the tokens may cost in all, or None.
         costs: of tokens that don't cost ``default_cost``.
         default_cost: of all others.
+        places: slots by their number, negative ones from the end, each with the tokens that it may hold.
+        bigrams: tokens that may stand beside each other in slots: a text file whose lines, as the tokenizer encodes
+            them, have them so, or pairs; None: any. A template's token beside a slot makes no pair with it.
+        matches: a regular expression that the text of the tokens has to match as a whole, or None.
+        survives: whether the text of each whole prompt has to encode to its tokens again.
     """
 
     distinct: bool = False
@@ -61,6 +68,10 @@ class ConstraintsText:
     budget: int | None = None
     costs: tuple[tuple[Token, int], ...] = ()
     default_cost: int = 1
+    places: tuple[tuple[int, tuple[Token, ...]], ...] = ()
+    bigrams: str | tuple[tuple[Token, Token], ...] | None = None
+    matches: str | None = None
+    survives: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,7 +216,7 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
         pattern=adversary.get("pattern", _regular_expression, None),
         exclude=adversary.get("exclude", _tokens, ()),
         include=adversary.get("include", _tokens, ()),
-        constraints=_constraints(top),
+        constraints=_constraints(top, folder),
         name=name,
     )
 
@@ -216,16 +227,22 @@ def _template(table: _Table) -> TemplateText:
     )
 
 
-def _constraints(top: _Table) -> ConstraintsText:
+def _constraints(top: _Table, folder: Path) -> ConstraintsText:
     if "constraints" not in top.content:
         return ConstraintsText()
-    table = top.table("constraints", ("distinct", "at_most", "budget", "costs", "default_cost"))
+    keys = ("distinct", "at_most", "budget", "costs", "default_cost", "places", "bigrams", "matches", "survives")
+    table = top.table("constraints", keys)
+    bigrams = table.get("bigrams", _bigrams, None)
     constraints = ConstraintsText(
         distinct=table.get("distinct", _boolean, False),
         at_most=table.get("at_most", _limits, ()),
         budget=table.get("budget", _small, None),
         costs=table.get("costs", _costs, ()),
         default_cost=table.get("default_cost", _small, 1),
+        places=table.get("places", _places, ()),
+        bigrams=str(folder / bigrams) if isinstance(bigrams, str) else bigrams,
+        matches=table.get("matches", _regular_expression, None),
+        survives=table.get("survives", _boolean, False),
     )
     for key in ("costs", "default_cost"):
         if key in table.content and constraints.budget is None:
@@ -298,6 +315,11 @@ slots = 6                   # exactly that many tokens; for "minimum" the most t
 # budget = 10               # what they may cost in all:
 # costs = { "tree" = 3 }    # these so much,
 # default_cost = 1          # any other that much
+# places = { "0" = "tree", "-1" = ["planet", "tree"] }      # what a slot may hold; negative numbers from the end
+# bigrams = [["tree", "planet"], ["planet", "tree"]]        # pairs that may stand in neighbouring slots; or "FILE", a
+                            # text file (relative to this one): those that stand side by side in one of its lines
+# matches = "[a-z]+( [a-z]+)*"      # the text of the tokens matches this regular expression as a whole
+# survives = false          # true: the prompt's text encodes to exactly these tokens, so that it can be typed
 """
 """A commented scenario to start from."""
 
@@ -509,6 +531,30 @@ def _costs(value: Any) -> tuple[tuple[Token, int], ...]:
     raise _MismatchError('whole numbers for tokens, such as { "tree" = 3 }')
 
 
+def _places(value: Any) -> tuple[tuple[int, tuple[Token, ...]], ...]:
+    try:
+        if isinstance(value, dict) and all(re.fullmatch("-?[0-9]{1,6}", place) for place in value):
+            return tuple(
+                (int(place), _tokens(tokens if isinstance(tokens, list) else [tokens]))
+                for place, tokens in value.items()
+            )
+    except _MismatchError:
+        pass
+    raise _MismatchError('numbers of slots with a token or a list, such as { "0" = "tree", "-1" = ["planet", "tree"] }')
+
+
+def _bigrams(value: Any) -> str | tuple[tuple[Token, Token], ...]:
+    if isinstance(value, str) and value:
+        return value
+    try:
+        if isinstance(value, list):
+            pairs = [_tokens(pair) for pair in value]
+            return tuple((first, second) for first, second in pairs)
+    except (_MismatchError, ValueError):
+        pass
+    raise _MismatchError('a text file, or a list of pairs such as [["tree", "planet"]]')
+
+
 def _vocabulary(value: Any) -> str | tuple[Token, ...]:
     if isinstance(value, str) and value in get_args(Preset):
         return value
@@ -547,6 +593,7 @@ class _Resolver:
                 f"adversary.slots: missing; expected a whole number, 0 or more, to ask {scenario.ask!r}"
             )
         given = (TemplateText(scenario.before, scenario.after, scenario.reader), *scenario.also)
+        vocabulary = self.vocabulary()
         templates = tuple(
             self.whole_template("template" if number == 1 else f"template[{number}]", text)
             for number, text in enumerate(given, 1)
@@ -560,10 +607,10 @@ class _Resolver:
             after=templates[0].after,
             reader=scenario.reader,
             slots=self.slots,
-            vocabulary=self.vocabulary(),
+            vocabulary=vocabulary,
             positions=scenario.positions,
             also=templates[1:],
-            constraints=self.constraints(),
+            constraints=self.constraints(vocabulary),
         )
 
     @property
@@ -651,7 +698,7 @@ class _Resolver:
             )
         return tuple(sorted(allowed - exclude | include))
 
-    def constraints(self) -> Constraints:
+    def constraints(self, vocabulary: tuple[int, ...]) -> Constraints:
         given = self.scenario.constraints
         counts = [
             Count(tuple((i, 1) for i in sorted(self.tokens("constraints.at_most", tokens))), 0, limit)
@@ -667,7 +714,55 @@ class _Resolver:
                     raise ScenarioError(f"constraints.costs: token id {found} is listed twice; name it once")
                 costs[found] = cost
             counts.append(Count(tuple(sorted(costs.items())), given.default_cost, given.budget))
-        return Constraints(tuple(counts), given.distinct)
+        automata = []
+        if given.bigrams is not None:
+            automata.append(of_bigrams(self.pairs(given.bigrams), vocabulary, self.joined()))
+        if given.matches is not None:
+            automata.append(self.matching(given.matches, vocabulary))
+        return Constraints(
+            counts=tuple(counts),
+            distinct=given.distinct,
+            places=tuple((place, self.usable(place, tokens, vocabulary)) for place, tokens in given.places),
+            automaton=product(automata) if automata else None,
+            survives=self.tokenizer("constraints.survives", "found true").survives if given.survives else None,
+        )
+
+    def usable(self, place: int, tokens: Sequence[Token], vocabulary: tuple[int, ...]) -> tuple[int, ...]:
+        """What a slot may hold."""
+        key, slots = f'constraints.places."{place}"', self.slots
+        if not -slots <= place < slots:
+            raise ScenarioError(f"{key}: expected the number of a slot, {-slots} to {slots - 1}")
+        found = self.tokens(key, tokens)
+        if missing := sorted(found - set(vocabulary)):
+            raise ScenarioError(f"{key}: the adversary may not use token id {missing[0]}; add it to adversary.include")
+        return tuple(sorted(found))
+
+    def joined(self) -> list[bool] | None:
+        """For each slot but the first, whether it stands right behind the one before; None: all do."""
+        positions = self.scenario.positions
+        return None if positions is None else [b == a + 1 for a, b in itertools.pairwise(positions)]
+
+    def pairs(self, bigrams: str | tuple[tuple[Token, Token], ...]) -> set[tuple[int, int]]:
+        """The ids that may stand side by side."""
+        key, size = "constraints.bigrams", self.layer.vocabulary
+        if not isinstance(bigrams, str):
+            return {(self.token(key, first, size), self.token(key, second, size)) for first, second in bigrams}
+        tokenizer = self.tokenizer(key, f"found the text file {_shown(bigrams)}")
+        try:
+            lines = Path(bigrams).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise ScenarioError(f"{key}: {bigrams} can't be read: {reason}") from error
+        texts = (self.encoded(tokenizer, f"{key}: line {number}", line) for number, line in enumerate(lines, 1))
+        return {pair for ids in texts for pair in itertools.pairwise(ids)}
+
+    def matching(self, pattern: str, vocabulary: tuple[int, ...]) -> Automaton:
+        key = "constraints.matches"
+        tokenizer = self.tokenizer(key, "a regular expression is about the tokens' text")
+        try:
+            return of_regex(pattern, tokenizer.pieces(vocabulary))
+        except InputError as error:
+            raise ScenarioError(f"{key}: {error}") from error
 
     def tokens(self, key: str, tokens: Sequence[Token]) -> set[int]:
         return {self.token(key, token, self.layer.vocabulary) for token in tokens}

@@ -21,7 +21,6 @@ Main declarations: :class:`Tables`, :class:`Candidates`, :class:`Multipliers`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 from operator import add, mul, sub
@@ -29,10 +28,12 @@ from typing import NamedTuple, TypeAlias
 
 from flint import arb, fmpq
 
+from tokendemo_formal.certificates.automaton import Paths
 from tokendemo_formal.certificates.claim import Count
 from tokendemo_formal.certificates.cone import Generators
 from tokendemo_formal.certificates.layer import Ball, Reader, Row, largest, least
 from tokendemo_formal.certificates.section import Lead, Of, Section
+from tokendemo_formal.certificates.sums import Bound
 
 Sets: TypeAlias = tuple[Sequence[int], ...]
 """The candidate tokens of each slot."""
@@ -56,30 +57,6 @@ class Multipliers(NamedTuple):
     c: list[fmpq]
     pull: list[fmpq]
     joint: list[int]
-
-
-@dataclass(frozen=True)
-class Bound:
-    """The bound for one choice of w.
-
-    Attributes:
-        terms: for each slot S_w of each candidate.
-        tops: for each slot the largest of them.
-        rest: the bound without them.
-    """
-
-    terms: list[Row]
-    tops: Row
-    rest: Ball
-
-    @property
-    def total(self) -> Ball:
-        """bound_w(c)."""
-        return sum(self.tops, self.rest)
-
-    def others(self, slot: int) -> Ball:
-        """The bound without the largest term of a slot."""
-        return sum((top for i, top in enumerate(self.tops) if i != slot), self.rest)
 
 
 class Tables:
@@ -124,9 +101,9 @@ class Tables:
         tokens = zip(*self._columns(0, self._vocabulary), strict=True)
         return Generators.of(self.direct, [[*self.fixed_b, *self.fixed_a], *tokens])
 
-    def candidates(self, sets: Sets, ranges: Ranges) -> Candidates:
-        """A node's sets, none of them empty, and what its D are limited to."""
-        return Candidates(self, sets, ranges, [self._columns(slot, tokens) for slot, tokens in enumerate(sets)])
+    def candidates(self, node: Node, paths: Paths) -> Candidates:
+        """A node's candidates; none of its sets is empty."""
+        return Candidates(self, node, paths, [self._columns(slot, tokens) for slot, tokens in enumerate(node.sets)])
 
     def _columns(self, slot: int, tokens: Sequence[int]) -> list[Sequence[Ball]]:
         """b of each head, then a of each head."""
@@ -159,21 +136,21 @@ class Candidates:
 
     Args:
         tables: where they come from.
-        sets: none of them empty.
-        ranges: what the node limits D to.
+        node: whose sets they are, none of them empty, and what it limits D to.
+        paths: the accepted ones over the sets, at least one.
         columns: for each slot b, then a, of each head over the candidates.
 
     Attributes:
         void: whether the ranges surely leave no assignment.
     """
 
-    def __init__(self, tables: Tables, sets: Sets, ranges: Ranges, columns: list[list[Sequence[Ball]]]) -> None:
-        self.tables, self.sets, self._columns = tables, sets, columns
+    def __init__(self, tables: Tables, node: Node, paths: Paths, columns: list[list[Sequence[Ball]]]) -> None:
+        self.tables, self.sets, self._paths, self._columns = tables, node.sets, paths, columns
         heads = range(tables.heads)
         self._ranges = [[(least(column[h]), largest(column[h])) for h in heads] for column in columns]
         lower = [sum((slot[h][0] for slot in self._ranges), tables.fixed_b[h]) for h in heads]
         upper = [sum((slot[h][1] for slot in self._ranges), tables.fixed_b[h]) for h in heads]
-        for h, (low, high) in ranges.items():
+        for h, (low, high) in node.ranges.items():
             lower[h] = lower[h] if low is None else arb.max(lower[h], tables.fixed_b[h] * arb(low))
             upper[h] = upper[h] if high is None else arb.min(upper[h], tables.fixed_b[h] * arb(high))
         self.void = any(a > b for a, b in zip(lower, upper, strict=True))
@@ -205,7 +182,7 @@ class Candidates:
 
         def choose(left: Sequence[int], rest: Ball, terms: list[Row]) -> Iterator[Bound]:
             if not left:
-                yield Bound(terms, [*map(largest, terms)], rest)
+                yield Bound(self._paths, terms, rest)
                 return
             h = left[0]
             for w in (self._over[h], self._under[h]):
@@ -215,12 +192,12 @@ class Candidates:
         return choose(joint, rest, terms)
 
     def needed(self, by: Multipliers) -> list[set[int]]:
-        """The candidates that matter to a more precise bound: they may have the largest term, or the ends of b."""
+        """The candidates that matter to a more precise bound: a term may be its class's largest, a b an end."""
         found: list[set[int]] = [set() for _ in self.sets]
         for i, tokens in enumerate(self.sets):
             for column, (low, high) in zip(self._columns[i], self._ranges[i], strict=False):
                 found[i] |= {t for t, b in zip(tokens, column, strict=True) if not low < b < high}
         for bound in self.bounds(by):
-            for i, (tokens, term) in enumerate(zip(self.sets, bound.terms, strict=True)):
-                found[i] |= {t for t, value in zip(tokens, term, strict=True) if not value < bound.tops[i]}
+            for i, tokens in enumerate(self.sets):
+                found[i] |= {t for t, leads in zip(tokens, bound.leading(i), strict=True) if leads}
         return found

@@ -138,6 +138,7 @@ class Check:
         self._evaluations = {bits: Evaluation(self.question.layer) for bits in self.precisions}
         self._readers: dict[tuple[int, int, int], tuple[object, dict[int, Reader]]] = {}
         self._tables: dict[object, Tables] = {}
+        self._some: dict[int, bool] = {}
         self._open: int | None = None
 
     def run(self) -> Verdict:
@@ -169,6 +170,8 @@ class Check:
         none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens{keeping} has a gain above 0."
         if keeping and header.claim == "no-override":
             none += " Whether any keeps them is not claimed."
+        if empty := [str(length) for length in lengths if not self._some[length]]:
+            none += f" There is none of {', '.join(empty)} tokens at all that may stand there and is accepted."
         limit = f" from 0 to {lengths[-1]}, the most that the layer has positions for," if lengths else ""
         sentences = {
             "override": witness,
@@ -236,6 +239,7 @@ class Check:
         if length is None:
             cover(self._node, len(self.question.heads), lambda box, of: self._cone(section, box, of))
         else:
+            self._some[length] = section.some(section.root) or self._some.get(length, False)
             self._tree(section)
 
     def _cone(self, section: Section, box: Box, of: Factors) -> None:
@@ -309,19 +313,20 @@ class Check:
         while waiting:
             line = self._node(len(waiting))
             node, kind = waiting.pop(), line["node"]
+            some = section.some(node.sets)
             if kind == "split":
                 waiting += self._split(line, node)
             elif kind == "range":
                 waiting += self._range(line, node)
             elif kind == "exact":
                 of = Of.of(line, self.question, {"node"})
-                if all(node.sets):
+                if some:
                     self._exact(section, node.sets, of)
             elif kind in ("leaf", "filter"):
                 by = self._multipliers(line)
                 if kind == "filter":
-                    waiting.append(self._filter(section, node, by) if all(node.sets) else node)
-                elif all(node.sets):
+                    waiting.append(self._filter(section, node, by) if some else node)
+                elif some:
                     self._leaf(section, node, by)
             else:
                 malformed("node: expected 'leaf', 'filter', 'exact', 'split' or 'range'")
@@ -367,9 +372,10 @@ class Check:
         return node._replace(sets=second), node._replace(sets=first)
 
     def _candidates(self, section: Section, node: Node, by: Multipliers, bits: int) -> Candidates:
+        paths = section.paths(node.sets)
         each = 2 * self.question.layer.heads * len(by.of.leads) + len(by.of.rules) + 2 ** len(by.joint)
-        self._spend(sum(map(len, node.sets)) * each)
-        return self._at(section, by.of, bits).candidates(*node)
+        self._spend(sum(map(len, node.sets)) * each + paths.size * 2 ** (len(by.joint) + 1))
+        return self._at(section, by.of, bits).candidates(node, paths)
 
     def _leaf(self, section: Section, node: Node, by: Multipliers) -> None:
         """The bound is at most 0 for every w, or D can't lie in the node's ranges."""
@@ -384,7 +390,7 @@ class Check:
         raise RefusedError("undecided", f"leaf: its bound is not decided at {bits} bits")
 
     def _exact(self, section: Section, sets: Sets, of: Of) -> None:
-        """The only assignment that is left has a lead of at most the section's bound, or breaks a rule."""
+        """The only assignment left has a lead of at most the section's bound, breaks a rule, or is not asked about."""
         if len(of.leads) + len(of.rules) > 1:
             malformed("exact: expected one condition in 'of'")
         if any(len(tokens) > 1 for tokens in sets):
@@ -392,10 +398,13 @@ class Check:
             raise RefusedError(
                 kind, f"exact: {[*map(len, sets)]} candidates are left in the slots; expected one in each"
             )
+        assignment = section.assignment([tokens[0] for tokens in sets])
+        if not self.question.accepts(assignment):
+            return
         for kind, which in of.rules:
-            rule, owned = self.question.rule(kind, which), [] if section.token is None else [section.token]
+            rule = self.question.rule(kind, which)
             assert rule is not None, "nodes name rules of the question"
-            if rule.keeps([*owned, *(tokens[0] for tokens in sets)]):
+            if rule.keeps(assignment):
                 raise RefusedError("invalid", f"exact: the assignment that is left keeps the rule [{kind!r}, {which}]")
             return
         ((index, against),) = of.leads
@@ -427,10 +436,10 @@ class Check:
                 unsure: list[set[int]] = [set() for _ in sets]
                 for bound in candidates.bounds(by):
                     for i, tokens in enumerate(rest):
-                        limit = -bound.others(i)
-                        reached = [(t, x) for t, x in zip(tokens, bound.terms[i], strict=True) if not x <= limit]
-                        kept[i] |= waiting[i] & {t for t, x in reached if x > limit}
-                        unsure[i] |= {t for t, _ in reached}
+                        both = zip(tokens, bound.terms[i], bound.limits(i), strict=True)
+                        reached = [(t, x, limit) for t, x, limit in both if limit is not None and not x <= limit]
+                        kept[i] |= waiting[i] & {t for t, x, limit in reached if x > limit}
+                        unsure[i] |= {t for t, *_ in reached}
                 waiting = [(w & u) - k for w, u, k in zip(waiting, unsure, kept, strict=True)]
                 if not any(waiting):
                     break

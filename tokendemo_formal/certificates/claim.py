@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 
 from flint import fmpq
 
+from tokendemo_formal.certificates.automaton import EVERYTHING, Automaton
 from tokendemo_formal.certificates.stored import Files, RefusedError, View, integers, keys, malformed, rational, table
 
 NORMS = ("embedding_norm", "pre_norm", "query_norm", "key_norm", "final_norm")
 POSITIONS = ("none", "learned", "sinusoidal", "rotary", "alibi")
+CONSTRAINTS = ("counts", "distinct", "places", "automaton", "excluded")
 CLAIMS = ("override", "no-override", "minimum", "optimum", "never")
 WITNESSED = ("override", "minimum", "optimum")
 
@@ -280,6 +282,11 @@ class Count(NamedTuple):
         return f"weights of tokens ({listed}{more}, any other: {self.default}) add up to at most {self.limit}"
 
 
+def _list(line: Mapping[str, Any], key: str) -> list[Any]:
+    value = line.get(key, [])
+    return value if isinstance(value, list) else malformed(f"{key}: expected a list")
+
+
 class Share(NamedTuple):
     """What the gain reads in place of rows: ``below`` less the share of attention that the system's tokens get.
 
@@ -339,13 +346,14 @@ class Question:
         heads: those that count.
         norm: the final norm, where the readout goes through it.
         counts, distinct: what the tokens in the slots have to keep; ``distinct``: none stands in two.
+        automaton: what accepts the tokens in the order of the slots.
+        excluded: assignments that are not asked about, whatever else they keep.
     """
 
     def __init__(self, line: Mapping[str, Any], files: Files, limit: int) -> None:
         readout = {"toward", "against", "threshold", "through_final_norm"}
         required = {"layer", "tensors", "before", "after", "reader", "vocabulary"}
-        optional = ["positions", "also", "counts", "distinct"]
-        keys(line, required | ({"share"} if "share" in line else readout), optional)
+        keys(line, required | ({"share"} if "share" in line else readout), ["positions", "also", *CONSTRAINTS])
         self.layer = layer = Layer(table(line, "layer"), table(line, "tensors"), files)
         also = line.get("also", [])
         if not isinstance(also, list) or not all(isinstance(other, dict) for other in also):
@@ -372,9 +380,32 @@ class Question:
         if not isinstance(counts, list) or not isinstance(self.distinct, bool):
             malformed("counts, distinct: expected a list of objects, and true or false")
         self.counts = [Count.of(count, layer.vocabulary) for count in counts]
+        self._constrained = any(key in line for key in CONSTRAINTS)
+        self._places = [self._place(place) for place in _list(line, "places")]
+        self.automaton = Automaton.of(line["automaton"], layer.vocabulary) if "automaton" in line else EVERYTHING
+        self.excluded = {tuple(integers(tokens, "excluded")) for tokens in _list(line, "excluded")}
+        self._survival = "excluded" in line
         self._limit = limit
         self.threshold = rational(line["threshold"], "threshold")
         self._readouts: dict[tuple[int, int], Readout] = {}
+
+    def _place(self, entry: object) -> tuple[int, list[int]]:
+        """A slot's number, and the tokens that it may hold."""
+        if not isinstance(entry, list) or not entry or type(entry[0]) is not int:
+            malformed("places: expected lists of a slot's number and half-open ranges of tokens")
+        ends = integers(entry[1:], "places")
+        if len(ends) % 2 or any(a >= b for a, b in itertools.pairwise([-1, *ends, self.layer.vocabulary + 1])):
+            malformed(f"places: expected increasing half-open ranges up to {self.layer.vocabulary}")
+        return entry[0], [*itertools.chain.from_iterable(map(range, ends[::2], ends[1::2]))]
+
+    def held(self, slot: int, length: int) -> list[int]:
+        """What a slot of so many may hold."""
+        usable = self.vocabulary
+        for place, tokens in self._places:
+            if slot == (place + length if place < 0 else place):
+                chosen = {*tokens}
+                usable = [token for token in usable if token in chosen]
+        return usable
 
     def _rows(self, value: object, where: str) -> list[int]:
         """A row of the readout, or half-open ranges of them."""
@@ -387,7 +418,13 @@ class Question:
     @property
     def constrained(self) -> bool:
         """Whether the tokens in the slots have rules to keep."""
-        return self.distinct or bool(self.counts)
+        return self._constrained
+
+    def accepts(self, tokens: Sequence[int]) -> bool:
+        """Whether an assignment is asked about, but for the rules."""
+        if not all(token in self.held(slot, len(tokens)) for slot, token in enumerate(tokens)):
+            return False
+        return self.automaton.accepts(tokens) and tuple(tokens) not in self.excluded
 
     @property
     def several(self) -> bool:
@@ -401,10 +438,9 @@ class Question:
         return Count({which: 1}, 0, 1) if kind == "once" and self.distinct else None
 
     def keeps(self, tokens: Sequence[int]) -> bool:
-        """Whether the tokens of an assignment keep all rules."""
-        return all(count.keeps(tokens) for count in self.counts) and not (
-            self.distinct and len({*tokens}) < len(tokens)
-        )
+        """Whether the tokens of an assignment keep all constraints."""
+        repeated = self.distinct and len({*tokens}) < len(tokens)
+        return all(count.keeps(tokens) for count in self.counts) and not repeated and self.accepts(tokens)
 
     def readout(self, toward: int, against: int) -> Readout:
         """What one row has more than another."""
@@ -517,6 +553,13 @@ class Question:
         slots = "between them" if self.positions is None else f"at the first of the positions {self.positions!r:.200}"
         norms = ", ".join(layer.norms) or "none"
         rules = (["no token stands in two slots"] if self.distinct else []) + [count.words() for count in self.counts]
+        rules += [f"slot {place} holds one of {spans(tokens):.200}" for place, tokens in self._places]
+        rules += [] if self.automaton is EVERYTHING else [self.automaton.words()]
+        if self._survival:
+            rules.append(
+                f"none of the {len(self.excluded)} assignments {sorted(self.excluded)!r:.400}, left out for what a "
+                "tokenizer makes of their text, which is not checked here"
+            )
         constraints = f"Constraints on the tokens in the slots: {'; '.join(rules)}.\n" if rules else ""
         return (
             f"Gain: {gain}, {'' if self.share is not None else f'less {self.threshold}, '}"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from flint import arb, ctx, fmpq
 
+from tokendemo_formal.certificates.automaton import Paths
 from tokendemo_formal.certificates.claim import Prompt, Question, Readout
 from tokendemo_formal.certificates.layer import Ball, Evaluation, Reader, Row, centred, dot, root
 from tokendemo_formal.certificates.stored import RefusedError, integers, keys, malformed, rational
@@ -132,7 +133,11 @@ class Section:
             at = None if owned is None else prompt.slots[owned]
             tokens = tuple(token if p == at else t for p, t in enumerate(prompt.tokens))
             self.prompts.append(Prompt(tokens, prompt.reader))
-        self.root: tuple[Sequence[int], ...] = (question.vocabulary,) * len(self.prompts[0].slots)
+        self._fixed = None if owned is None or token is None else (owned, token)
+        held = [question.held(slot, slots) for slot in range(slots)]
+        if self._fixed is not None and self._fixed[1] not in held.pop(self._fixed[0]):
+            held = [[] for _ in held]
+        self.root: tuple[Sequence[int], ...] = tuple(held)
         self._readings: dict[tuple[int, int], Reading] = {}
         if not question.several:
             reading = self.reading(0, question.against[0])
@@ -154,6 +159,21 @@ class Section:
             if not sum((arb(e) ** 2 for e in tangent), arb(0)) <= 1:
                 raise RefusedError("invalid", "tangent: the sum of its squares is not at most 1")
         return tangent
+
+    def paths(self, sets: Sequence[Sequence[int]]) -> Paths:
+        """The sequences of candidates that are asked about."""
+        return Paths(self.question.automaton, sets, self._fixed)
+
+    def some(self, sets: Sequence[Sequence[int]]) -> bool:
+        """Whether there is one, but for rules."""
+        return all(sets) and self.paths(sets).open
+
+    def assignment(self, tokens: Sequence[int]) -> list[int]:
+        """The tokens of all slots, the reader's own among them, given those of the others."""
+        whole = [*tokens]
+        if self._fixed is not None:
+            whole.insert(*self._fixed)
+        return whole
 
     def reading(self, index: int, against: int) -> Reading:
         """The linear function that stands in for the lead over one row in one template."""

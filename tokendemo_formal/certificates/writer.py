@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tokendemo_formal.attention import Alibi, Layer, Learned, Rotary, Sinusoidal, softmax
 from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.override.answer import Answer, Bounds
+from tokendemo_formal.override.automaton import Automaton
 from tokendemo_formal.override.proof import Box, Combination, Cone, Exact, Filter, Halve, Leaf, Section, Split, Trace
 from tokendemo_formal.override.question import Question, Share
 
@@ -73,13 +74,13 @@ def lines(
 ) -> Iterator[str]:
     """The certificate's lines, without their ends."""
     claim, sections = _claim(answer)
-    described = _line(_question(question, tensors))
+    described = _line(_question(question, tensors, answer.excluded))
     manifest = "".join(f"{files[name]}  {name}\n" for name in sorted(files))
     manifest += f"{hashlib.sha256(described.encode()).hexdigest()}  question\n"
     header: dict[str, Any] = {
         "format": "tokendemo-certificate",
         "version": 1,
-        "words": _words(claim, answer),
+        "words": _words(claim, answer) + (_KEEPING if question.constraints else ""),
         "claim": claim,
         "lengths": [*dict.fromkeys(section.slots for section in sections if section.slots is not None)],
         "files": dict(sorted(files.items())),
@@ -130,6 +131,9 @@ def _last_decision(answer: Answer) -> tuple[Section, ...]:
     return tuple(section for section in answer.proof if section.bound == bound)
 
 
+_KEEPING = " Assignments are those that keep the question's constraints."
+
+
 def _words(claim: str, answer: Answer) -> str:
     lengths = ", ".join(str(n) for n in answer.ruled_out)
     if claim == "override":
@@ -151,7 +155,7 @@ def _words(claim: str, answer: Answer) -> str:
     )
 
 
-def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
+def _question(question: Question, tensors: Mapping[str, str], excluded: Sequence[tuple[int, ...]]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "layer": _layer(question.layer),
         "tensors": dict(tensors),
@@ -178,7 +182,22 @@ def _question(question: Question, tensors: Mapping[str, str]) -> dict[str, Any]:
             }
             for count in question.constraints.counts
         ]
+    if question.constraints.places:
+        described["places"] = [[place, *_ranges(tokens)] for place, tokens in question.constraints.places]
+    if (automaton := question.constraints.automaton) is not None:
+        described["automaton"] = _automaton(automaton)
+    if question.constraints.survives is not None:
+        described["excluded"] = [list(tokens) for tokens in excluded]
     return described
+
+
+def _automaton(automaton: Automaton) -> dict[str, Any]:
+    runs = [(kind, _ranges(tokens)) for kind, tokens in enumerate(automaton.classes)]
+    return {
+        "accepting": list(automaton.accepting),
+        "classes": [n for kind, ends in runs for run in zip(ends[::2], ends[1::2], strict=True) for n in (kind, *run)],
+        "edges": [number for edge in automaton.edges for number in edge],
+    }
 
 
 def _readout(question: Question) -> dict[str, Any]:

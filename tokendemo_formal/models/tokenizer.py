@@ -31,6 +31,9 @@ UNUSED = re.compile(r"\[unused\d+\]|<unused\d+>")
 """Places in a vocabulary that were never trained: BERT's and Gemma's spelling."""
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_NO_CHARACTER = "\ufffd"
+"""What decoders write for bytes that are no character."""
+
 SPECIAL_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -153,6 +156,39 @@ class Tokenizer:
         for token_id in ids:
             self.token(token_id)
         return str(self._backend.decode(list(ids), skip_special_tokens=False))
+
+    def survives(self, ids: tuple[int, ...]) -> bool:
+        """Whether the text of ids encodes to exactly these ids again, so that it can be typed."""
+        try:
+            return self.encode(self.decode(ids)) == ids
+        except InputError:
+            return False
+
+    def pieces(self, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """What tokens add to the text that they are decoded to: as the first of some, and behind others.
+
+        A space at the start of the first is left out, so that texts begin alike in all families: ``tree`` and ``##s``
+        of WordPiece are (tree, " tree") and (##s, s), ``Ġtree`` of byte-level BPE is (tree, " tree"). Tokens that hold
+        only a part of a character are left out.
+
+        Raises:
+            InputError: where a token's part of the text depends on its neighbours.
+        """
+        probe = next(filter(self.is_typable, sorted(self._vocabulary.values())), None)
+        if probe is None:
+            raise InputError("the tokenizer has no token that can be typed")
+        before = self.decode([probe])
+        behind_it = self.decode([probe, probe]).removeprefix(before)
+        pieces = {}
+        for token_id in ids:
+            around = [token_id], [probe, token_id], [probe, token_id, probe]
+            first, behind, between = map(self.decode, around)
+            if not behind.startswith(before) or between != behind + behind_it:
+                name = self.token(token_id)
+                raise InputError(f"token {name!r}: what it adds to a text depends on its neighbours in this tokenizer")
+            if _NO_CHARACTER not in first + behind:
+                pieces[token_id] = first.removeprefix(" "), behind.removeprefix(before)
+        return pieces
 
     @cached_property
     def special_ids(self) -> frozenset[int]:

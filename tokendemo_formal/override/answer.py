@@ -70,6 +70,8 @@ class Answer:
         upper: a proved upper bound of the margin over all assignments with ``slots`` slots, where one was proved.
         unlimited: whether ``never``, or ``upper``, is about every number of slots, however large.
         ruled_out: the lengths for which it is proved that no assignment overrides.
+        excluded: assignments (of any length) that would override, but for their text, which encodes to other tokens;
+            what is proved is about all others.
         minimum: the length of the shortest override, where that is proved.
         nodes: search nodes visited (assignments, for brute force; solver calls, for Z3).
         seconds: by phase: ``tables``, ``search``.
@@ -92,6 +94,7 @@ class Answer:
     upper: Fraction | None = None
     unlimited: bool = False
     ruled_out: tuple[int, ...] = ()
+    excluded: tuple[tuple[int, ...], ...] = ()
     minimum: int | None = None
     nodes: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -112,7 +112,7 @@ class Bound:
     best: Assignment
     factors: Floats
     contenders: tuple[Columns, ...]
-    _scales: _Scales
+    _scales: Scales
     _totals: Floats
     _largest: tuple[Floats, ...]
     _apart: tuple[Floats, ...]
@@ -223,16 +223,8 @@ def evaluate(
         pull: (H,) p; 0, if not given.
     """
     pull = np.zeros(len(c)) if pull is None else pull
-    scales = _Scales.of(candidates, joint, pull)
-    inside, outside, weights = scales.inside, scales.outside, scales.weights
-    own = problem.template.a[:, 0] - c * problem.template.b[:, 0]
-    apart_own = np.maximum(own[outside] * scales.over[outside], own[outside] * scales.under[outside])
-    template = weights @ own[inside] + apart_own.sum()
-    fixed = [problem.direct, UNDERFLOW, *c.tolist()]
-    if pull.any():
-        fixed += _pulled(problem, candidates, pull)
-    total = template + math.fsum(fixed)
-    size = np.abs(template) + math.fsum(abs(x) for x in fixed)
+    scales = Scales.of(candidates, joint, pull)
+    total, size = scales.rest(problem, c, _pulled(problem, candidates, pull) if pull.any() else ())
     apart, largest, best, contenders = [], [], [], []
     for table, columns in zip(problem.slots, candidates.sets, strict=True):
         apart.append(scales.apart(table, columns, c))
@@ -247,9 +239,7 @@ def evaluate(
         total = np.full_like(total, np.inf)
     w = int(total.argmax())
     attained = tuple(int(row[w]) for row in best)
-    z = terms(problem, c, attained)
-    factors = np.where(z > 0, scales.over, scales.under)
-    factors[:, inside] = weights[w]
+    factors = scales.factors(problem, c, attained, w)
     highest = math.nextafter(float(total[w]), math.inf)
     return Bound(
         c, joint, pull, highest, attained, factors, tuple(contenders), scales, total, tuple(largest), tuple(apart)
@@ -270,7 +260,7 @@ def _pulled(problem: Problem, candidates: Candidates, pull: Floats) -> list[floa
 
 
 @dataclass(frozen=True)
-class _Scales:
+class Scales:
     """What terms are multiplied by.
 
     Attributes:
@@ -288,11 +278,25 @@ class _Scales:
     pull: Floats
 
     @classmethod
-    def of(cls, candidates: Candidates, joint: tuple[int, ...], pull: Floats) -> _Scales:
+    def of(cls, candidates: Candidates, joint: tuple[int, ...], pull: Floats) -> Scales:
         over, under = candidates.inverse
         inside = list(joint)
         outside = [h for h in range(len(over)) if h not in joint]
         return cls(over, under, inside, outside, choices(len(inside), over[inside], under[inside]), pull)
+
+    def rest(self, problem: Problem, c: Floats, added: Sequence[float] = ()) -> tuple[Floats, Floats]:
+        """(2^|J|,) for each w the bound without the slots, and the sum of its terms' sizes."""
+        own = problem.template.a[:, 0] - c * problem.template.b[:, 0]
+        apart = np.maximum(own * self.over, own * self.under)[self.outside]
+        template = self.weights @ own[self.inside] + apart.sum()
+        fixed = [problem.direct, UNDERFLOW, *c.tolist(), *added]
+        return template + math.fsum(fixed), np.abs(template) + math.fsum(abs(x) for x in fixed)
+
+    def factors(self, problem: Problem, c: Floats, assignment: Assignment, w: int) -> Floats:
+        """(1 + m, H): what the terms of the template and of an assignment are multiplied by, for one w."""
+        factors = np.where(terms(problem, c, assignment) > 0, self.over, self.under)
+        factors[:, self.inside] = self.weights[w]
+        return factors
 
     def apart(self, table: SlotTable, columns: Columns, c: Floats) -> Floats:
         """(n,) Σ_h φ_h over all heads: at least S_w for every w."""
@@ -324,7 +328,7 @@ class _Scales:
 
 
 def _largest(
-    scales: _Scales, table: SlotTable, columns: Columns, c: Floats, apart: Floats
+    scales: Scales, table: SlotTable, columns: Columns, c: Floats, apart: Floats
 ) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
     """The places of the contenders, and for each w the largest S_w and its place.
 

@@ -28,6 +28,7 @@ from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.conjunction import Conjunction, SideOf
 from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
+from tokendemo_formal.override.paths import Paths
 from tokendemo_formal.override.proof import Columns, Condition, Exact, Section
 from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm
@@ -42,6 +43,12 @@ LARGEST_CHOICE = 64
 
 _FIRST_RIVALS = 2
 """Rows against that a search begins with, in each template."""
+
+_ALLOWED_SECONDS = 1.0
+"""For finding out whether the constraints allow anything, whatever the time limit."""
+
+_SURVIVAL_NODES = 10_000
+"""Nodes after which a search for any assignment that survives the tokenizer gives up."""
 
 _CHUNK = 512
 
@@ -208,6 +215,7 @@ class CompoundRun(Run):
 
         began, tabled = time.monotonic(), self.clock.seconds["tables"]
         owned = next((p.slots.index(p.reader) for p in asked if p.tokens[p.reader] is None), None)
+        fixed = None if owned is None or reader_token is None else (owned, reader_token)
         search = Conjunction(
             numbers,
             self._first_conditions(choice, asked, whole(start or (0,) * len(prompts[0].slots))),
@@ -215,6 +223,7 @@ class CompoundRun(Run):
             start,
             lambda assignment: self._broken(whole(assignment)),
             self._side(len(asked[0].slots), whole, owned),
+            *self._asked(len(asked[0].slots), fixed),
         )
         outcome = search.run(self.limits, self._reported(len(asked[0].slots)))
         self.clock.timed("search", began)
@@ -264,9 +273,9 @@ class CompoundRun(Run):
 
     def _allowed(self, slots: int) -> Outcome:
         """Is there an assignment that the constraints allow?"""
-        constraints, lead = self.question.constraints, (0, self.question.against[0])
-        if not slots and self._meets(()) is not None:
-            return Outcome("found" if self._meets(()) else "refuted", ())
+        constraints, lead, prompts = self.question.constraints, (0, self.question.against[0]), self._prompts(slots)
+        if not slots and (allowed := self._is_allowed(prompts, ())) is not None:
+            return Outcome("found" if allowed else "refuted", ())
         if not constraints and self._constraint is None:
             return Outcome("found", (0,) * slots)
 
@@ -277,11 +286,46 @@ class CompoundRun(Run):
 
         def judge(assignment: Assignment) -> tuple[bool | None, Condition]:
             broken = self._broken(assignment)
-            return (False, broken[0]) if broken else (self._meets(assignment), lead)
+            return self._is_allowed(prompts, assignment), broken[0] if broken else lead
 
         side = self._side(slots, lambda assignment: assignment, None)
         first: list[Condition] = [lead, *constraints.rules]
-        return Conjunction(numbers, first, judge, broken=self._broken, side=side).run(self.limits)
+        # Often quick, so not refused where the time is up; but there is no bound on how many may fail to survive.
+        limits = replace(self.limits, deadline=max(self.limits.deadline, time.monotonic() + _ALLOWED_SECONDS))
+        if constraints.survives:
+            limits = replace(limits, nodes=min(limits.nodes, _SURVIVAL_NODES))
+        return Conjunction(numbers, first, judge, None, self._broken, side, *self._asked(slots, None)).run(limits)
+
+    def _is_allowed(self, prompts: Sequence[Prompt], assignment: Assignment) -> bool | None:
+        """Whether an assignment keeps all constraints; None where Z3 can't tell."""
+        tokens = self._ids(assignment)
+        if self._broken(assignment) or not self.question.constraints.accept(tokens):
+            return False
+        return self._meets(assignment) and self._survives(prompts, tokens)
+
+    def _survives(self, prompts: Sequence[Prompt], tokens: tuple[int, ...]) -> bool:
+        survives = self.question.constraints.survives
+        return survives is None or all(survives(prompt.filled(tokens)) for prompt in prompts)
+
+    def _asked(self, slots: int, fixed: tuple[int, int] | None) -> tuple[list[Columns], Paths | None]:
+        """For each slot the columns that may stand there, and the paths of the automaton.
+
+        Args:
+            slots: of the whole prompt.
+            fixed: the slot that the reader stands in, which is left out, and the token there.
+        """
+        constraints, ids = self.question.constraints, self.question.vocabulary_array
+        sets = []
+        for slot in range(slots):
+            held = constraints.held(slot, slots)
+            sets.append(np.arange(len(ids)) if held is None else np.flatnonzero(np.isin(ids, [*held])))
+        if fixed is not None:
+            at, token = fixed
+            if not np.isin(token, ids[sets.pop(at)]):
+                sets = [columns[:0] for columns in sets]
+        if constraints.automaton is None:
+            return sets, None
+        return sets, Paths(constraints.automaton, self.question.vocabulary, len(sets), fixed)
 
     def _side(self, slots: int, whole: Callable[[Assignment], Assignment], owned: int | None) -> SideOf | None:
         """The user's constraint as a search sees it, which leaves out a slot that the reader's token fills."""
@@ -361,8 +405,11 @@ class CompoundRun(Run):
     ) -> tuple[bool | None, Condition]:
         """Whether the chosen rows win in all templates and the rules are kept, and a condition that fails, or that is
         not decided."""
+        tokens = self._ids(assignment)
         for rule in self._broken(assignment):
             return False, rule
+        if not self.question.constraints.accept(tokens):
+            return False, (0, self.question.against[0])
         met = self._meets(assignment)
         if not met:
             return met, (0, self.question.against[0])
@@ -372,7 +419,12 @@ class CompoundRun(Run):
             if verdict is False:
                 return False, (template, against)
             open_one = (template, against) if verdict is None else open_one
-        return (True, (0, self.question.against[0])) if open_one is None else (None, open_one)
+        if open_one is not None:
+            return None, open_one
+        if not self._survives(prompts, tokens):
+            self.excluded.add(tokens)
+            return False, (0, self.question.against[0])
+        return True, (0, self.question.against[0])
 
     def _beats(
         self, template: int, toward: int, prompt: Prompt, assignment: Assignment, target: float

@@ -12,6 +12,9 @@ asks for another where an assignment satisfies all it has and yet is refused.
 Rules that the tokens have to keep, whatever the layer makes of them (no token twice), are such conditions, too: counts.
 Alone they only tell which tokens can't stand beside those that are left. Their prices in a sum, the weights, are found
 together with the multipliers c, at every node.
+
+Where an automaton says which assignments are asked about, all bounds are over those that it accepts
+(:mod:`tokendemo_formal.override.paths`), and all candidates are such.
 """
 
 from __future__ import annotations
@@ -20,16 +23,18 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from tokendemo_formal.override.bound import Bound, evaluate, gather
+from tokendemo_formal.override import paths as over_paths
+from tokendemo_formal.override.bound import Bound, Candidates, evaluate, gather
 from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.many_heads import CHECKED_BUDGET, Node, Search, within
 from tokendemo_formal.override.multipliers import Prices, descend, joint_heads
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
+from tokendemo_formal.override.paths import PathBound, Paths
 from tokendemo_formal.override.proof import Columns, Combination, Condition, Exact, Filter, Leaf, Split, Trace
 from tokendemo_formal.override.tables import Enclosed, Floats, assemble, combine
 
@@ -51,6 +56,8 @@ class SideOf(Protocol):
 
 
 _PASSES = 2
+_MOST_ACTIVE = 32
+"""Tokens a slot that multipliers are first fitted to where bounds are over paths."""
 _WEIGHINGS = 24
 """Steps that look for the weights of the conditions."""
 _LARGEST_COMBINATION = 2**22
@@ -76,17 +83,30 @@ class Part(Search):
         enclosed: the function's numbers.
         of: the conditions that it adds up.
         active: tokens to begin with; those of a good assignment, if not given.
+        paths: the assignments that matter, where not all do.
     """
 
-    def __init__(self, enclosed: Enclosed, of: Combination, active: list[Columns] | None = None) -> None:
+    def __init__(
+        self,
+        enclosed: Enclosed,
+        of: Combination,
+        active: list[Columns] | None = None,
+        paths: Paths | None = None,
+    ) -> None:
         super().__init__(assemble(enclosed), lambda _: False, nodes=None if active is None else [])
-        self.of = of
+        self.of, self.paths = of, paths
+        self._gathered: Candidates | None = None
         self.active = self._open[0][2].active if active is None else active
 
     @property
     def guess(self) -> Floats:
         """Multipliers to begin with."""
         return self._open[0][2].c
+
+    def gathered(self, sets: list[Columns]) -> Candidates:
+        """Candidate sets with the denominators' range; what they have in common with the last ones is known."""
+        self._gathered = gather(self.problem, sets, self._gathered)
+        return self._gathered
 
     def bites(self, sets: list[Columns]) -> bool:
         """Whether a rule drops any candidate, or all: told by plain sums, for most never do."""
@@ -98,7 +118,13 @@ class Part(Search):
     def bounded(self, sets: list[Columns], c: Floats, passes: int) -> Bounded:
         """The bound over candidate sets, at the c given (no passes) or a better one."""
         node = self.node(sets, c)
-        candidates = gather(self.problem, sets)
+        candidates = self.gathered(sets)
+        if self.paths is not None:
+            most = CHECKED_BUDGET // candidates.count
+            joint = joint_heads(self.problem, candidates, node.active, node.c, most)
+            if passes:
+                node.c, _, _ = descend(self.problem, candidates, node.active, node.c, joint, 0.0, self.best_value)
+            return self._over_paths(sets, node.c, joint, passes > 0)
         best: Bound | None = None
         for _ in range(max(passes, 1)):
             joint = joint_heads(self.problem, candidates, node.active, node.c, CHECKED_BUDGET // candidates.count)
@@ -114,9 +140,27 @@ class Part(Search):
         return self.told(sets, best)
 
     def told(self, sets: list[Columns], bound: Bound) -> Bounded:
-        """What a bound says of the candidates."""
-        completions = bound.completions(self.problem, gather(self.problem, sets), 0.0)
+        """What a bound says of the candidates; a better one, where not all assignments matter."""
+        if self.paths is not None:
+            return self._over_paths(sets, bound.c, bound.joint, improve=True)
+        completions = bound.completions(self.problem, self.gathered(sets), 0.0)
         kept = [s[reached > 0] for s, reached in zip(sets, completions, strict=True)]
+        return Bounded(sets, bound.total, bound.c, bound.joint, kept, bound.best)
+
+    def _over_paths(self, sets: list[Columns], c: Floats, joint: tuple[int, ...], improve: bool) -> Bounded:
+        """The bound over accepted assignments, at the c given or a better one."""
+        assert self.paths is not None
+        walk, candidates = self.paths.over(sets), self.gathered(sets)
+        if not walk.open:
+            return Bounded(sets, -math.inf, c, (), sets, ())
+        joint = joint[: max(0, int(math.log2(CHECKED_BUDGET / (walk.edges + candidates.count))))]
+        bound: PathBound
+        if improve:
+            bound = over_paths.descend(self.problem, candidates, self.paths, c, joint, 0.0)
+        else:
+            bound = over_paths.evaluate(self.problem, candidates, walk, c, joint)
+        self.active = [np.union1d(x, [t])[-_MOST_ACTIVE:] for x, t in zip(self.active, bound.best, strict=True)]
+        kept = [s[reached > 0] for s, reached in zip(sets, bound.completions(), strict=True)]
         return Bounded(sets, bound.total, bound.c, bound.joint, kept, bound.best)
 
     def node(self, sets: list[Columns], c: Floats) -> Node:
@@ -131,9 +175,23 @@ class Part(Search):
     def parted(self, sets: list[Columns], c: Floats) -> tuple[int, Columns, Columns]:
         """A slot, and its candidates in two parts."""
         node = self.node(sets, c)
-        node.candidates = gather(self.problem, sets)
-        slot, inside = self._split(node, evaluate(self.problem, node.candidates, node.c))
+        node.candidates = self.gathered(sets)
+        bound = evaluate(self.problem, node.candidates, node.c)
+        if self.paths is not None:
+            over = over_paths.evaluate(self.problem, node.candidates, self.paths.over(sets), node.c)
+            bound = replace(bound, best=over.best, factors=over.factors)
+        slot, inside = self._split(node, bound)
         return slot, sets[slot][inside], sets[slot][~inside]
+
+    def slopes(self, assignment: Sequence[int], sets: Sequence[Columns]) -> list[Floats]:
+        """For each slot (n_i,) what candidates add to f to the first order, at an assignment: Σ_h (a - N/D b) / D."""
+        n, d = self._sums(tuple(assignment))
+        d = np.maximum(d, 1e-300)[:, None]
+        ratio = n[:, None] / d
+        return [
+            ((slot.a[:, s] - ratio * slot.b[:, s]) / d).sum(axis=0)
+            for slot, s in zip(self.problem.slots, sets, strict=True)
+        ]
 
     def values(self, assignments: Sequence[Columns]) -> Floats:
         """f of assignments, one array of columns a slot, in plain floats."""
@@ -149,7 +207,7 @@ class Bounded:
 
     Attributes:
         sets: the node's candidates.
-        total: the bound; above 0 where nothing is closed.
+        total: the bound; above 0 where nothing is closed, -inf where no assignment is left.
         c, joint: how it was found.
         kept: the candidates that it does not put out of reach.
         assignment: one that attains it.
@@ -182,6 +240,8 @@ class Conjunction:
         start: a known assignment, to begin near.
         broken: the rules that an assignment breaks.
         side: a constraint of another kind, which Z3 decides; no certificate can be written then.
+        allowed: for each slot the columns that it may hold; None: all.
+        paths: the assignments that are asked about; None: all.
 
     Attributes:
         trace: how the root was closed; complete once the outcome is "refuted".
@@ -196,9 +256,10 @@ class Conjunction:
         start: Assignment | None = None,
         broken: Callable[[Assignment], Sequence[Rule]] = lambda _: (),
         side: SideOf | None = None,
+        allowed: Sequence[Columns] | None = None,
+        paths: Paths | None = None,
     ) -> None:
-        self._side = side
-        self._numbers, self._judge, self._broken = numbers, judge, broken
+        self._numbers, self._judge, self._broken, self._side, self._paths = numbers, judge, broken, side, paths
         self.parts: dict[tuple[int, int], Part] = {}
         self.rules: dict[Rule, Part] = {}
         self._weights, self._limits = np.empty((0, 0)), np.empty(0)
@@ -213,8 +274,12 @@ class Conjunction:
         self._order = itertools.count()
         for condition in conditions:
             self._add(condition)
-        slots = self._any.problem.slots
-        root = _Node([np.arange(slot.a.shape[1]) for slot in slots], math.inf, self.trace, {}, {})
+        everything = [np.arange(slot.a.shape[1]) for slot in self._any.problem.slots]
+        root = _Node(everything if allowed is None else [*allowed], math.inf, self.trace, {}, {})
+        if not self._some(root.sets):
+            self._open = []
+            self.trace.append(self._nothing)
+            return
         self._open = [(-math.inf, next(self._order), root)]
         with _quiet():
             self._begin(root.sets, start)
@@ -250,6 +315,15 @@ class Conjunction:
     def _outcome(self, kind: Literal["found", "refuted", "gave-up"]) -> Outcome:
         return Outcome(kind, self._found, self.nodes, self.bound, self._undecided)
 
+    def _some(self, sets: list[Columns]) -> bool:
+        """Whether there is an assignment of these candidates that is asked about."""
+        return all(map(len, sets)) and (self._paths is None or self._paths.over(sets).open)
+
+    @property
+    def _nothing(self) -> Leaf:
+        """A leaf where there is none, whatever is bounded."""
+        return Leaf(self._any.guess, (), self._any.of)
+
     # Bounds
 
     def _expand(self, node: _Node) -> None:
@@ -269,6 +343,9 @@ class Conjunction:
             after = sum(map(len, node.sets))
             if after > len(node.sets) and after > _WORTH_A_ROUND * before:
                 break
+        if not self._some(node.sets):
+            node.trace.append(self._nothing)
+            return
         if self._weighed < len(self.parts):
             self._weigh(node)
         if self.nodes == 1:
@@ -324,6 +401,9 @@ class Conjunction:
         parts = [*self.sums, *self.parts.values()]
         quick = [part.bounded(node.sets, node.c.get(part.of, part.guess), 0) for part in parts]
         order = sorted(range(len(parts)), key=lambda k: parts[k].share(quick[k].total))
+        if quick[order[0]].total <= 0:
+            node.trace.append(Leaf(quick[order[0]].c, quick[order[0]].joint, parts[order[0]].of))
+            return None
         least: tuple[Part, Bounded] | None = None
         for rank, k in enumerate(order):
             part = parts[k]
@@ -434,7 +514,7 @@ class Conjunction:
     def _sum(self, of: Combination, like: Part | None = None) -> Part:
         """The weighted sum of conditions; all rules share their denominators, as those of a template do."""
         parts = [("" if isinstance(k, Rule) else k[0], self._numbers(k), weight) for k, weight in of]
-        return Part(combine(parts), of, None if like is None else like.active)
+        return Part(combine(parts), of, None if like is None else like.active, self._paths)
 
     def _single(self, node: _Node) -> None:
         """One assignment, which no bound refuted: decide it exactly."""
@@ -454,9 +534,11 @@ class Conjunction:
     def _add(self, condition: Condition) -> None:
         if isinstance(condition, Rule):
             slots = len(self._any.problem.slots)
-            self.rules[condition] = Part(self._numbers(condition), ((condition, 1.0),), [np.zeros(1, np.int64)] * slots)
+            self.rules[condition] = Part(
+                self._numbers(condition), ((condition, 1.0),), [np.zeros(1, np.int64)] * slots, self._paths
+            )
         else:
-            self.parts[condition] = Part(self._numbers(condition), ((condition, 1.0),))
+            self.parts[condition] = Part(self._numbers(condition), ((condition, 1.0),), paths=self._paths)
 
     def _learned(self, assignment: Assignment) -> bool:
         """Whether an assignment breaks rules that were not known before; they are from now on."""
@@ -471,14 +553,22 @@ class Conjunction:
         starts = [start] if start is not None else []
         starts += [part.best_assignment for part in self.parts.values() if part.best_assignment is not None]
         for assignment in starts:
-            if self._found is None:
+            if self._found is None and self._is_asked(sets, assignment):
                 self._propose(sets, assignment, improve=True)
+
+    def _is_asked(self, sets: list[Columns], assignment: Assignment) -> bool:
+        inside = all(t in s for t, s in zip(assignment, sets, strict=True))
+        return inside and (self._paths is None or self._paths.accept(assignment))
 
     def _restart(self, sets: list[Columns]) -> None:
         rng = np.random.default_rng(0)
         for _ in range(_RESTARTS):
             if self._found is None:
-                self._propose(sets, tuple(int(rng.choice(s)) for s in sets), improve=True)
+                if self._paths is None:
+                    assignment = tuple(int(rng.choice(s)) for s in sets)
+                else:
+                    assignment = self._paths.over(sets).heaviest([rng.random(len(s)) for s in sets])
+                self._propose(sets, assignment, improve=True)
 
     def _least(self, assignments: Sequence[Columns]) -> Floats:
         """The least margin of assignments, one array of columns a slot; less than any other where rules are broken."""
@@ -492,7 +582,7 @@ class Conjunction:
     def _propose(self, sets: list[Columns], assignment: Assignment, improve: bool) -> None:
         if self._side is not None:
             repaired = self._side.repaired(assignment, sets)
-            if repaired is None:
+            if repaired is None or not self._is_asked(sets, repaired):
                 return
             assignment = repaired
         value = float(self._least(_columns(assignment))[0])
@@ -512,21 +602,24 @@ class Conjunction:
     def _ascend(self, assignment: Assignment, value: float, sets: list[Columns]) -> tuple[Assignment, float]:
         """Coordinate ascent: each slot in turn takes its best token, until none changes.
 
-        Rules can keep each slot from changing alone: then two may swap theirs.
+        Rules can keep each slot from changing alone: then two may swap theirs. So can an automaton: then all change.
         """
         chosen = list(assignment)
         stale = 0
         for i in itertools.cycle(range(len(chosen))):
             if stale == len(chosen):
-                swapped = self._swapped(chosen, sets) if self.rules else None
-                if swapped is None or not _above(swapped[1], value):
+                changed = self._swapped(chosen, sets) if self.rules else None
+                if self._paths is not None and (changed is None or not _above(changed[1], value)):
+                    changed = self._exchanged(chosen, sets)
+                if changed is None or not _above(changed[1], value):
                     break
-                (chosen, value), stale = swapped, 0
+                (chosen, value), stale = changed, 0
             stale += 1
-            tried = [sets[k] if k == i else np.full(1, t) for k, t in enumerate(chosen)]
+            choice = sets[i] if self._paths is None else self._paths.fitting(chosen, i, sets[i])
+            tried = [choice if k == i else np.full(1, t) for k, t in enumerate(chosen)]
             values = self._least(tried)
             for j in self._better(values, value):
-                other = [*chosen[:i], int(sets[i][j]), *chosen[i + 1 :]]
+                other = [*chosen[:i], int(choice[j]), *chosen[i + 1 :]]
                 if self._side is None or self._side.holds(tuple(other)):
                     value, chosen, stale = float(values[j]), other, 0
                     break
@@ -538,6 +631,15 @@ class Conjunction:
         best = [int(values.argmax())] if count == 1 else np.argsort(-values, kind="stable")[:count].tolist()
         return [j for j in best if _above(float(values[j]), value)]
 
+    def _exchanged(self, chosen: list[int], sets: list[Columns]) -> tuple[list[int], float]:
+        """The accepted assignment that is best for the least margin's function, made linear at the one given."""
+        assert self._paths is not None
+        part = min(self.parts.values(), key=lambda part: float(part.values(_columns(chosen))[0]))
+        found = [*self._paths.over(sets).heaviest(part.slopes(chosen, sets))]
+        if self._side is not None and not self._side.holds(tuple(found)):
+            return chosen, -math.inf
+        return found, float(self._least(_columns(found))[0])
+
     def _swapped(self, chosen: list[int], sets: list[Columns]) -> tuple[list[int], float] | None:
         """The best of the assignments in which two slots have exchanged their tokens."""
         held = [set(s.tolist()) for s in sets]
@@ -546,7 +648,8 @@ class Conjunction:
             if chosen[i] != chosen[j] and chosen[j] in held[i] and chosen[i] in held[j]:
                 swapped = [*chosen]
                 swapped[i], swapped[j] = chosen[j], chosen[i]
-                found.append(swapped)
+                if self._paths is None or self._paths.accept(swapped):
+                    found.append(swapped)
         if self._side is not None:
             found = [swapped for swapped in found if self._side.holds(tuple(swapped))]
         if not found:
@@ -566,7 +669,7 @@ def _rounded(prices: Floats) -> list[float]:
     return [float(x) for x in prices.astype(np.float32)]
 
 
-def _columns(assignment: Assignment) -> list[Columns]:
+def _columns(assignment: Sequence[int]) -> list[Columns]:
     return [np.array([t]) for t in assignment]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 from tokendemo_formal.errors import ScenarioError
+from tokendemo_formal.override.automaton import Automaton
 
 LARGEST_NUMBER = 1_000_000
 """Weights and limits of a count: sums of these are exact in float64, with much room below 1."""
@@ -71,10 +72,18 @@ class Constraints:
     Args:
         counts: weights that may add up to so much.
         distinct: whether no token may stand in two slots.
+        places: slots by their number, negative ones from the end, with the token ids that they may hold; where there
+            are fewer slots, those that are not there are not asked about.
+        automaton: what has to accept the tokens in the order of the slots, or None.
+        survives: whether a whole prompt's ids are what its text is read as, for every template; None: not asked. It is
+            no property of tokens and their order alone: assignments that fail it are left out one by one.
     """
 
     counts: tuple[Count, ...] = ()
     distinct: bool = False
+    places: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    automaton: Automaton | None = None
+    survives: Callable[[tuple[int, ...]], bool] | None = None
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
@@ -83,7 +92,21 @@ class Constraints:
     @property
     def tokens(self) -> tuple[int, ...]:
         """All ids that are named."""
-        return tuple(token for count in self.counts for token, _ in count.weights)
+        counted = (token for count in self.counts for token, _ in count.weights)
+        held = (token for _, tokens in self.places for token in tokens)
+        return (*counted, *held, *(() if self.automaton is None else self.automaton.class_of))
+
+    def held(self, slot: int, slots: int) -> frozenset[int] | None:
+        """What a slot of so many may hold; None: any token."""
+        asked = [frozenset(tokens) for place, tokens in self.places if slot == (place + slots if place < 0 else place)]
+        return frozenset.intersection(*asked) if asked else None
+
+    def accept(self, tokens: Sequence[int]) -> bool:
+        """Whether each of these tokens may stand where it does, and the automaton accepts them all."""
+        held = (self.held(slot, len(tokens)) for slot in range(len(tokens)))
+        return all(allowed is None or token in allowed for token, allowed in zip(tokens, held, strict=True)) and (
+            self.automaton is None or self.automaton.accepts(tokens)
+        )
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -151,6 +151,7 @@ def solve(
         rigour=_RIGOUR[engine] + (_TRUSTS_Z3 if constraint is not None else ""),
         notes=tuple(run.notes),
         proof=tuple(run.sections),
+        excluded=tuple(sorted(run.excluded, key=lambda tokens: (len(tokens), tokens))),
     )
 
 
@@ -212,6 +213,7 @@ class Run:
         self.notes: list[str] = []
         self.certify = certify
         self.sections: list[Section] = []
+        self.excluded: set[tuple[int, ...]] = set()
         self.reader_token: int | None = None
         self._builder: TableBuilder | None = None
 
