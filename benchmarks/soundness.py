@@ -131,6 +131,8 @@ class Case:
             demand(answer.upper - low <= Fraction(TOLERANCE), "the optimum is wider than its tolerance")
         if answer.verdict == "gave-up":
             return
+        vacuous = any(truth.best(m) is None for m in answer.ruled_out) if self.question.constraints else False
+        demand(any("No assignment of" in note for note in answer.notes) == vacuous, f"vacuous is {vacuous}, unsaid")
         if answer.ask == "exists":
             some = self.above(self.question.slots)
             demand((answer.verdict == "override") == bool(some), f"found {answer.verdict}, brute force {some}")
