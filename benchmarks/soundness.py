@@ -49,7 +49,7 @@ from tokendemo_formal.override import any_length, many_heads, multipliers
 from tokendemo_formal.override.answer import Answer, Bounds
 from tokendemo_formal.override.bound import MOST_JOINT
 from tokendemo_formal.override.many_heads import SPARE_SLOTS
-from tokendemo_formal.override.question import Ask, Question
+from tokendemo_formal.override.question import Ask, Question, Share
 from tokendemo_formal.override.solve import solve
 
 NODES = 5_000
@@ -178,9 +178,7 @@ class Forger:
 
     def false_claim(self) -> tuple[str, list[Line]] | None:
         """One of the ways, and the certificate; None where nothing false can be said."""
-        ways = (
-            [self.moved, self.loosened, self.broken] if self._case.drawn.kinds["question"] != "plain" else [self.moved]
-        )
+        ways = [self.moved, self.loosened, self.broken]
         for way in self._rng.permutation(len(ways)):
             if forged := ways[way]():
                 return ways[way].__name__, forged
@@ -190,7 +188,7 @@ class Forger:
         """The claim moved past what holds, everything else as it was."""
         case, answer, truth = self._case, self._answer, self._case.truth
         theta = case.threshold
-        step = Fraction(1, 2 ** int(self._rng.integers(1, 60)))
+        step = Fraction(1, 2 ** int(self._rng.integers(8 if isinstance(case.question.readout, Share) else 1, 60)))
         if answer.verdict == "optimum":
             return self._lower_optimum(step)
         # A threshold that some assignment of a length that was ruled out exceeds, or that the witness does not reach.
