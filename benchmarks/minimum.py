@@ -1,12 +1,13 @@
 """How much dearer than its floor is an exact answer?
 
-One run measures four things on the same question, examples/encoder_minimum.toml (12 heads, 29,523 tokens, up to 5
+One run measures five things on the same question, examples/encoder_minimum.toml (12 heads, 29,523 tokens, up to 5
 slots), or on the scenario given:
 
 * the exact answer: every length 0 … m* decided, loading excluded;
 * the floor: one dense float32 pass that builds the same slots' tables (token + position rows, LayerNorm, one thin
   product, exponentials), which any method needs;
 * the best of one slot fewer, proved to 1e-6, and the refusal of examples/encoder_refusal.toml;
+* the memory of the exact answer, beside the tables that it is about: a and b of each slot, token and head, with radii;
 * brute force on a vocabulary cut down until that is bearable, against the search on the same.
 
 Absolute seconds depend on the machine and its mood; the ratios are what to compare. Run: python benchmarks/minimum.py
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,15 @@ def timed(function: Callable[[], Any], runs: int) -> tuple[float, Any]:
         result = function()
         seconds.append(time.perf_counter() - began)
     return float(np.median(seconds)), result
+
+
+def largest_memory(function: Callable[[], Any]) -> int:
+    """The most bytes that were in use at a time, beyond those in use before."""
+    tracemalloc.start()
+    function()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 def float32_tables(question: Question, slots: int) -> Callable[[], list[np.ndarray]]:
@@ -94,6 +105,12 @@ def main() -> None:
         print(f"    of it {phase:<8}                           {seconds:8.3f} s")
     print(f"  floor: float32 tables of {slots} slots          {floor:8.3f} s")
     print(f"  exact answer / floor                     {exact / floor:8.1f}")
+
+    tables = len(question.vocabulary) * question.layer.heads * max(slots, 1) * 4 * 8
+    memory = largest_memory(lambda: solve(question, "minimum"))
+    print(f"  memory                                   {memory / 1e6:8.0f} MB")
+    print(f"  tables with radii, float64               {tables / 1e6:8.0f} MB")
+    print(f"  memory / tables                          {memory / tables:8.1f}")
 
     if slots > 1:
         optimum, best = timed(lambda: solve(question.with_slots(slots - 1), "maximum"), 1)

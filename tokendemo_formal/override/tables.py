@@ -166,11 +166,14 @@ class TableBuilder:
         self._balls = Computation(question.layer, BALLS) if balls is None else balls
         ids = question.vocabulary_array
         rows = np.asarray(question.layer.embedding, dtype=np.float64)
-        self._table = Table(rows if np.array_equal(ids, np.arange(len(rows))) else rows[ids])
+        # Of most of the rows, a copy would take more memory than the rest takes time.
+        most = 2 * len(ids) > len(rows)
+        self._table = Table(rows if most else rows[ids])
+        self._kept = ids if most and not np.array_equal(ids, np.arange(len(rows))) else slice(None)
         self._placed = question.layer.positions is not None or question.layer.score_bias is not None
         self._values: Projection | None = None
         self._readings: dict[tuple[int, int], Reading] = {}
-        self._votes: dict[tuple[int, int, int], tuple[Enclosure, Enclosure]] = {}
+        self._largest: dict[tuple[int, int, int], Floats] = {}
         self._terms: dict[tuple[int, int, int, bytes], Terms] = {}
 
     def reading(self, token: int, position: int) -> Reading:
@@ -194,15 +197,21 @@ class TableBuilder:
         token = prompt.tokens[prompt.reader]
         assert token is not None, "the reader's token has to be fixed"
         reading = self.reading(token, prompt.reader)
-        template, slots = self._template_votes(reading, prompt), self._votes_of_slots(reading, token, prompt)
-        largest = np.max([scores.mid.max(axis=0) for scores, _ in (template, *slots)], axis=0)
+        template, keys = self._template_votes(reading, prompt), [self._key(token, prompt, p) for p in prompt.slots]
+        # Votes are made again where another shift needs them: kept, they would take as much memory as the terms.
+        votes: dict[tuple[int, int, int], tuple[Enclosure, Enclosure]] = {}
+        for key, position in zip(keys, prompt.slots, strict=True):
+            if key not in self._largest:
+                votes[key] = self._slot_votes(reading, position)
+                self._largest[key] = votes[key][0].mid.max(axis=0)
+        largest = np.max([template[0].mid.max(axis=0), *(self._largest[key] for key in keys)], axis=0)
         shift = np.ceil(largest / _EXPONENT_GRID) * _EXPONENT_GRID - 2 * _EXPONENT_GRID
         terms = []
-        for position, votes in zip(prompt.slots, slots, strict=True):
-            key = (token, self._place(prompt.reader), self._place(position), shift.tobytes())
-            if key not in self._terms:
-                self._terms[key] = _exponentials(*votes, shift)
-            terms.append(self._terms[key])
+        for key, position in zip(keys, prompt.slots, strict=True):
+            shifted = (*key, shift.tobytes())
+            if shifted not in self._terms:
+                self._terms[shifted] = _exponentials(*(votes.get(key) or self._slot_votes(reading, position)), shift)
+            terms.append(self._terms[shifted])
         return Enclosed(self._direct(reading), _exponentials(*template, shift), tuple(terms))
 
     def rays(self, prompt: Prompt) -> Rays:
@@ -215,7 +224,7 @@ class TableBuilder:
         assert token is not None, "the reader's token has to be fixed"
         assert not self._placed, "a token's scores and readouts have to be the same in every slot"
         reading = self.reading(token, prompt.reader)
-        (scores, readouts), own = self._votes_of_slots(reading, token, prompt)[0], self._template_votes(reading, prompt)
+        (scores, readouts), own = self._slot_votes(reading, prompt.slots[0]), self._template_votes(reading, prompt)
         # Each head's numbers over the first head's b: e^(differences of scores), so that no size is lost.
         b = ENCLOSURES.exp(scores - scores[:, :1])
         shift = own[0].mid.max(axis=0)
@@ -238,17 +247,17 @@ class TableBuilder:
         """The position, or the same number for all where the layer's numbers don't depend on it."""
         return position if self._placed else 0
 
-    def _votes_of_slots(self, reading: Reading, token: int, prompt: Prompt) -> list[tuple[Enclosure, Enclosure]]:
-        return [self._slot_votes(reading, token, position) for position in prompt.slots]
+    def _key(self, token: int, prompt: Prompt, position: int) -> tuple[int, int, int]:
+        """What the votes in a slot depend on."""
+        return token, self._place(prompt.reader), self._place(position)
 
-    def _slot_votes(self, reading: Reading, token: int, position: int) -> tuple[Enclosure, Enclosure]:
+    def _slot_votes(self, reading: Reading, position: int) -> tuple[Enclosure, Enclosure]:
         """The votes of the whole vocabulary at a position: scores and readouts, (n, H) each."""
-        key = (token, self._place(reading.position), self._place(position))
-        if key not in self._votes:
-            scores, readouts = reading.votes(Rows(self._table, self.computation.shift(position)), position)
-            of_share = isinstance(self.question.readout, Share)  # whose system tokens stand in no slot
-            self._votes[key] = scores, Enclosure(np.zeros(scores.shape)) if of_share else readouts[:, :, 0]
-        return self._votes[key]
+        scores, readouts = reading.votes(Rows(self._table, self.computation.shift(position)), position)
+        scores = scores[self._kept]
+        if isinstance(self.question.readout, Share):  # whose system tokens stand in no slot
+            return scores, Enclosure(np.zeros(scores.shape))
+        return scores, readouts[self._kept][:, :, 0]
 
     def _template_votes(self, reading: Reading, prompt: Prompt) -> tuple[Enclosure, Enclosure]:
         """The votes of the fixed tokens that the reader sees."""
