@@ -97,7 +97,7 @@ class _AnyNumber:
         run.clock.timed("tables", began)
         self.cone = ConeSearch(rays)
         self._one_head = run.question.layer.heads == 1 and self.linear.kind in ("plain", "share", "folded")
-        self._nodes = 0
+        self._nodes = self._refused = 0
         self.known: Assignment | None = None
 
     def answer(self) -> Answer:
@@ -105,12 +105,16 @@ class _AnyNumber:
         for slots in itertools.chain([0, 1], self._further()):
             prompt = run.question.prompt(slots)
             outcome = run.decide(prompt, 0.0)
-            if outcome.kind == "found":
+            if outcome.kind == "found" and slots == len(ruled_out):
                 found = run.witnessed("any-length", prompt, outcome.assignment)
                 return replace(found, minimum=slots, ruled_out=tuple(ruled_out))
+            if outcome.kind == "found":
+                self.known = outcome.assignment
+                continue
             if outcome.kind == "gave-up":
                 return self._gave_up(run.gave_up("any-length", slots, outcome, tuple(ruled_out)))
             ruled_out += range(len(ruled_out), slots + 1)
+            self._refused = len(ruled_out)
             self._look_at_all(slots, boxes)
             boxes *= 2
             if self.cone.refuted:
@@ -124,14 +128,15 @@ class _AnyNumber:
         """The lengths from 2 on, as far as they are to be tried.
 
         With one head, the largest gain at length m has the sign of rB + A + m max_t (a + rb)(t): where it is at most 0
-        at lengths 0 and m, it is so between them. So one decision rules out the lengths below a known override's; but
-        a certificate has a proof for each.
+        at lengths 0 and m, it is so between them, and from the shortest override's on it is above 0. So the shortest is
+        found by halving, below a known override's, which need not be it; but a certificate has a proof for each length.
         """
-        slots = 2
         if self.known is not None and self._one_head and not self.run.certify:
-            slots = max(slots, len(self.known) - 1)
-            yield from (slots, slots + 1)
+            while self._refused < len(self.known):
+                yield (self._refused + len(self.known)) // 2
+            yield len(self.known)
             return
+        slots = 2
         while slots <= (_UNPROMISING if self.known is None else MOST_LENGTHS):
             yield slots
             slots += 1
