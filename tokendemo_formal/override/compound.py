@@ -275,7 +275,7 @@ class CompoundRun(Run):
         """Is there an assignment that the constraints allow?"""
         constraints, lead, prompts = self.question.constraints, (0, self.question.against[0]), self._prompts(slots)
         if not slots and (allowed := self._is_allowed(prompts, ())) is not None:
-            return Outcome("found" if allowed else "refuted", ())
+            return Outcome("found", ()) if allowed else Outcome("refuted")
         if not constraints and self._constraint is None:
             return Outcome("found", (0,) * slots)
 
