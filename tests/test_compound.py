@@ -142,6 +142,23 @@ def test_search_checker_and_brute_force_agree(case: str, tmp_path: Path) -> None
     assert tally["no-override"] >= 3
 
 
+def test_the_reader_in_a_slot_of_one_template_alone(tmp_path: Path) -> None:
+    """Of the second: each token of its last slot fixes a query there, and is one of the others in the first."""
+    tally: Counter[str] = Counter()
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        question = random_question(rng, 2, 4, 2)
+        question = replace(question, reader="last", vocabulary=(0, 2, 3), also=(Template(question.before, (), "last"),))
+        question = saved(near(question, 2, float(rng.choice([-0.05, 0.02]))), tmp_path / str(seed))
+        for ask in ASKS:
+            answer, path = certify(question, ask, tmp_path / str(seed))
+            agrees(question, answer)
+            verdict = check(path, tmp_path / str(seed))
+            assert verdict.kind == "valid", (seed, ask, verdict)
+            tally[answer.verdict] += 1
+    assert min(tally.values()) >= 2
+
+
 @pytest.mark.parametrize("exponent", [40, 200, 700])
 def test_near_ties_are_decided(exponent: int) -> None:
     """The threshold 2^-exponent beside the largest of the least gains."""

@@ -214,7 +214,7 @@ class CompoundRun(Run):
             return known[condition]
 
         began, tabled = time.monotonic(), self.clock.seconds["tables"]
-        owned = None if reader_token is None else asked[0].slots.index(asked[0].reader)
+        owned = next((p.slots.index(p.reader) for p in asked if p.reader in p.slots), None)  # the same of all such
         fixed = None if owned is None or reader_token is None else (owned, reader_token)
         search = Conjunction(
             numbers,
