@@ -118,7 +118,7 @@ class CompoundRun(Run):
                 "narrow adversary.vocabulary"
             )
         outcomes = []
-        for column, token in enumerate(vocabulary):
+        for token, column in sorted(zip(vocabulary, range(len(vocabulary)), strict=True)):  # as certificates order them
             fixed = [
                 Prompt(tuple(token if p == prompt.slots[at] else t for p, t in enumerate(prompt.tokens)), prompt.reader)
                 for prompt in prompts
