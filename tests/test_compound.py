@@ -159,6 +159,21 @@ def test_the_reader_in_a_slot_of_one_template_alone(tmp_path: Path) -> None:
     assert min(tally.values()) >= 2
 
 
+def test_tangents_where_one_template_has_none(tmp_path: Path) -> None:
+    """Of the rows against, one leads by so much bias that its function is bounded by its deviation, not a tangent."""
+    for seed in range(4, 8):
+        rng = np.random.default_rng(seed)
+        question = contest(rng, several(rng, 4, 1, final=True))
+        assert question.contest is not None
+        biases = np.where(np.arange(6) == question.against[0], 9.0, 0.0)
+        question = replace(question, contest=replace(question.contest, biases=biases))
+        question = saved(near(question, 1, 0.02), tmp_path / str(seed))
+        answer, path = certify(question, "exists", tmp_path / str(seed))
+        assert answer.verdict == "no-override"
+        verdict = check(path, tmp_path / str(seed))
+        assert verdict.kind == "valid", (seed, verdict)
+
+
 @pytest.mark.parametrize("exponent", [40, 200, 700])
 def test_near_ties_are_decided(exponent: int) -> None:
     """The threshold 2^-exponent beside the largest of the least gains."""

@@ -182,7 +182,8 @@ class CompoundRun(Run):
     ) -> None:
         if self.certify:
             toward = choice if len(self.question.toward) > 1 else ()
-            points = tuple(tangents) if any(tangents) else ()
+            unused = (0.0,) * (self.question.layer.width + 1)
+            points = tuple(point or unused for point in tangents) if any(tangents) else ()
             self.sections.append(Section(slots, target, None, trace, reader_token, points, toward))
 
     def _decide(
