@@ -155,6 +155,19 @@ def test_no_tokens_where_none_are_not_allowed() -> None:
     assert "No assignment of 0 tokens satisfies the constraints" in answer.notes[0]
 
 
+def test_the_checker_says_where_the_reader_s_token_has_no_place(tmp_path: Path) -> None:
+    """The reader stands in the only slot, which may hold nothing."""
+    question = random_question(np.random.default_rng(0), 2, 3, 1)
+    layer = replace(question.layer, causal=True)
+    question = replace(question, layer=layer, after=(), reader="last", constraints=Constraints(places=((0, ()),)))
+    question = saved(question, tmp_path)
+    answer, path = certify(question, "exists", tmp_path)
+    assert answer.verdict == "no-override"
+    verdict = check(path, tmp_path)
+    assert verdict.kind == "valid"
+    assert "There is none of 1 tokens at all that may stand there and is accepted." in verdict.claim
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_shares_under_constraints(several: bool, tmp_path: Path) -> None:
     tally: Counter[str] = Counter()
