@@ -159,6 +159,19 @@ def test_the_reader_in_a_slot_of_one_template_alone(tmp_path: Path) -> None:
     assert min(tally.values()) >= 2
 
 
+def test_readers_in_another_slot_at_each_length(tmp_path: Path) -> None:
+    """The second template's is the last but two: no slot holds it at length 1, the first at 2, the second at 3."""
+    for seed in range(4):
+        question = random_question(np.random.default_rng(seed), 2, 3, 3)
+        also = Template((0, 2), (1,), -3)
+        question = replace(question, layer=replace(question.layer, causal=False), reader="first", also=(also,))
+        question = saved(near(question, 3, 0.02), tmp_path / str(seed))
+        answer, path = certify(question, "minimum", tmp_path / str(seed))
+        agrees(question, answer)
+        verdict = check(path, tmp_path / str(seed))
+        assert verdict.kind == "valid", (seed, verdict)
+
+
 def test_tangents_where_one_template_has_none(tmp_path: Path) -> None:
     """Of the rows against, one leads by so much bias that its function is bounded by its deviation, not a tangent."""
     for seed in range(4, 8):
