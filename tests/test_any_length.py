@@ -178,6 +178,16 @@ def test_one_head_finds_the_first_length_below_a_known_one(weight: float, minimu
         assert answer.ruled_out == tuple(range(minimum))
 
 
+def test_one_head_whose_best_mixture_is_no_shortest_override() -> None:
+    """Many of token 1 have the largest gain, and 51 override; but of token 2 nine do: r = -1, B = 10, A = 0."""
+    question = votes_question([[math.log(10)], [0], [math.log(100)]], [[0], [1.2], [1.012]], Fraction(1))
+    for certify_it in (False, True):
+        answer = solve(question, "any-length", certify=certify_it)
+        assert (answer.minimum, answer.ruled_out) == (9, tuple(range(9)))
+        assert answer.assignment == (2,) * 9
+    assert solve(question.with_slots(12), "minimum").minimum == 9
+
+
 def test_what_is_known_when_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(any_length, "MOST_LENGTHS", 12)
     far = votes_question([[0, 0], [-6, -6]], [[-1, -1], [1, 1]], Fraction(0))  # m > e^6 = 403.4…

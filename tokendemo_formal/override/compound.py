@@ -118,7 +118,7 @@ class CompoundRun(Run):
                 "narrow adversary.vocabulary"
             )
         outcomes = []
-        for column, token in enumerate(vocabulary):
+        for token, column in sorted(zip(vocabulary, range(len(vocabulary)), strict=True)):  # as certificates order them
             fixed = [
                 Prompt(tuple(token if p == prompt.slots[at] else t for p, t in enumerate(prompt.tokens)), prompt.reader)
                 for prompt in prompts
@@ -182,7 +182,8 @@ class CompoundRun(Run):
     ) -> None:
         if self.certify:
             toward = choice if len(self.question.toward) > 1 else ()
-            points = tuple(tangents) if any(tangents) else ()
+            unused = (0.0,) * (self.question.layer.width + 1)
+            points = tuple(point or unused for point in tangents) if any(tangents) else ()
             self.sections.append(Section(slots, target, None, trace, reader_token, points, toward))
 
     def _decide(
@@ -214,7 +215,7 @@ class CompoundRun(Run):
             return known[condition]
 
         began, tabled = time.monotonic(), self.clock.seconds["tables"]
-        owned = next((p.slots.index(p.reader) for p in asked if p.tokens[p.reader] is None), None)
+        owned = next((p.slots.index(p.reader) for p in asked if p.reader in p.slots), None)  # the same of all such
         fixed = None if owned is None or reader_token is None else (owned, reader_token)
         search = Conjunction(
             numbers,
@@ -275,7 +276,7 @@ class CompoundRun(Run):
         """Is there an assignment that the constraints allow?"""
         constraints, lead, prompts = self.question.constraints, (0, self.question.against[0]), self._prompts(slots)
         if not slots and (allowed := self._is_allowed(prompts, ())) is not None:
-            return Outcome("found" if allowed else "refuted", ())
+            return Outcome("found", ()) if allowed else Outcome("refuted")
         if not constraints and self._constraint is None:
             return Outcome("found", (0,) * slots)
 
