@@ -363,6 +363,11 @@ def test_claims_say_what_is_left_out(refusal: tuple[Question, Path]) -> None:
     claim = check(refusal[1], refusal[1].parent).claim
     assert "No assignment of exactly 3 tokens that keeps the constraints has a gain above 0." in claim
     assert "Whether any keeps them is not claimed." in claim
+    easier = near(refusal[0], -1e-4)
+    answer, path = certify(easier, "minimum", refusal[1].parent)
+    assert answer.verdict == "override"
+    assert answer.ruled_out
+    assert "has a gain above 0. Whether any keeps them is not claimed." in check(path, path.parent).claim
     rules = "no token stands in two slots; weights of tokens (0: 2, 1: 1, 2: 3, 3: 1, any other: 1) add up to at most 5"
     assert rules in claim
 

@@ -169,7 +169,7 @@ class Check:
         witness = f"The {some} has a gain above 0, between {decimal(header.low)} and {most}."
         keeping = " that keeps the constraints" if self.question.constrained else ""
         none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens{keeping} has a gain above 0."
-        if keeping and header.claim == "no-override":
+        if keeping:
             none += " Whether any keeps them is not claimed."
         if empty := [str(length) for length in lengths if not self._some[length]]:
             none += f" There is none of {', '.join(empty)} tokens at all that may stand there and is accepted."
