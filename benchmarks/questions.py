@@ -17,13 +17,18 @@ PAGE = ROOT / "docs" / "questions.md"
 HEAD = """\
 # Questions that can be asked
 
-Each example runs on the model that comes with the package, in seconds: `tokendemo solve examples/NAME.toml`. This page
-is made by `python -m benchmarks.questions`; the effort is left out of what is printed.
+`tokendemo new` writes the plainest question: how few tokens turn one prompt's answer around? Others follow, simple ones
+first. Each example runs on the model that comes with the package, in seconds: `tokendemo solve examples/NAME.toml`.
+This page is made by `python -m benchmarks.questions`; the effort is left out of what is printed.
 """
+ORDER = ("maximum", "first_choice", "universal", "share", "any_length", "distinct", "bigrams", "regex")
+"""Of the examples, as a reader may want them; any others stand behind."""
 
 
 def examples() -> list[Path]:
-    return [path for path in sorted((ROOT / "examples").glob("*.toml")) if "bundled:" in path.read_text("utf-8")]
+    found = [path for path in sorted((ROOT / "examples").glob("*.toml")) if "bundled:" in path.read_text("utf-8")]
+    place = {f"guard_{name}": number for number, name in enumerate(ORDER)}
+    return sorted(found, key=lambda path: place.get(path.stem, len(ORDER)))
 
 
 def printed(path: Path) -> str:

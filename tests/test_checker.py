@@ -716,7 +716,7 @@ def test_main_prints_the_claim(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(HOME / "valid" / "minimum.jsonl"), "--model", str(MODEL)]) == 0
     printed = capsys.readouterr().out
     assert "has a gain above 0, between" in printed
-    assert "No assignment of exactly 0, 1 tokens has a gain above 0." in printed
+    assert "No assignment of exactly 0 or 1 tokens has a gain above 0." in printed
     header = read(HOME / "valid" / "minimum.jsonl")[0]
     assert header["hash"] in printed
 

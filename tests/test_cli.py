@@ -162,6 +162,47 @@ def test_several_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     margin = re.search(r"  margin +([-+0-9.]+)", printed)  # of the votes, between the two rows that are closest
     assert margin is not None
     assert abs(float(margin[1]) - float(content["margin"][0])) < 1e-4
+    assert f"Votes for secret before {TOKENS[template['closest'][1]]}:" in printed
+    path.write_text(path.read_text().replace('toward = "secret"', 'toward = ["secret", "ship"]\nthreshold = 100'))
+    content = run_json(capsys, "solve", str(path), "--slots", "0", "--votes")  # of the prompt without slots
+    best = run_json(capsys, "solve", str(path), "--slots", "0", "--ask", "maximum")
+    assert content["verdict"] == "no-override"
+    assert content["votes"]["rows"] == best["templates"][0]["closest"]
+    assert abs(content["votes"]["total"] - float(best["margin"][0])) < 1e-9
+    assert main(["solve", str(path)]) == 0
+    assert re.search(
+        r"^has to win +one of ship secret$|^has to win +one of secret ship$", capsys.readouterr().out, re.M
+    )
+
+
+@pytest.mark.parametrize(
+    ("constraints", "told"),
+    [
+        ("budget = 0", r"^constraints costs of at most 0 in all \(any token 1\)$"),
+        ("places = { '0' = 'now', '-1' = ['now', 'ship'] }", r"slot 0 holds now; slot -1 holds one of (now|ship) "),
+        ("bigrams = [['now', 'ship']]", r"^constraints neighbours are one of 1 pair$"),
+        ("budget = 0", r"^note +No assignment of 1, 2 and 3 tokens satisfies the constraints: those refusals say"),
+        ("budget = 2", r"^note +No assignment of 3 tokens satisfies the constraints: that refusal says nothing"),
+    ],
+)
+def test_constraints_in_words(folder: Path, constraints: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "bound.toml"
+    path.write_text(SCENARIO.replace('"refuse"', '"refuse"\nthreshold = 100') + f"[constraints]\n{constraints}\n")
+    assert main(["solve", str(path)]) == 0
+    assert re.search(told, capsys.readouterr().out, re.MULTILINE)
+    assert main(["solve", str(path), "--ask", "any-length"]) == 2
+    assert "ask: any-length is decided for tokens without constraints" in capsys.readouterr().err
+
+
+def test_no_certificate_of_what_is_open(scenario: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    proof = tmp_path / "proof.jsonl"
+    assert main(["solve", scenario, "--time-limit", "1e-9", "--certificate", str(proof)]) == 3
+    printed = capsys.readouterr().out
+    assert "certificate none: the question was not decided" in printed
+    assert re.search(r"^ruled out +0 tokens, proved$", printed, re.MULTILINE)
+    assert not proof.exists()
+    assert main(["check", scenario]) == 2
+    assert "malformed: no model is named; expected what 'tokendemo solve" in capsys.readouterr().out
 
 
 def test_margin_is_rounded_outward(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,7 +261,7 @@ def answer_of(verdict: Any, ask: Any, slots: int, **more: Any) -> Answer:
         (answer_of("override", "minimum", 0, assignment=(), minimum=0), "Nothing to override"),
         (answer_of("no-override", "exists", 3), "No override: none of the 1,000 assignments of 3 tokens"),
         (answer_of("no-override", "exists", 40), "No override: none of the 1.0e+40 assignments of 40 tokens"),
-        (answer_of("no-override", "exists", 0), "No override: none of the 1 assignment of 0 tokens"),
+        (answer_of("no-override", "exists", 0), "No override: the only assignment of 0 tokens leaves"),
         (
             answer_of("gave-up", "maximum", 1, assignment=(1,)),
             "Gave up at 1 token, before the question was decided. Be",
@@ -313,7 +354,7 @@ def test_giving_up_prints_what_is_known(scenario: str, capsys: pytest.CaptureFix
         (["inspect", "bundled:nothing"], "no such model comes with this package"),
         (["inspect", "package:no_such_package"], "no package 'no_such_package' is installed"),
         (["new", "{folder}/q.toml"], "q.toml: exists already, and is not overwritten"),
-        (["new", "{folder}/absent/q.toml"], "No such file or directory"),
+        (["new", "{folder}/absent/q.toml"], "q.toml: there is no directory"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -303,6 +303,16 @@ def test_giving_up_is_no_answer() -> None:
     assert solve(question, time_limit=1e-9).verdict == "gave-up"
 
 
+def test_no_more_tokens_of_the_reader_are_begun_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = several(np.random.default_rng(0), 4, 2)
+    free = replace(question, layer=replace(question.layer, causal=False), after=(), reader="last", also=())
+    owned = replace(free, also=(Template((1,), (), "last"), Template((2, 3), (), "last")))
+    begun: list[object] = []
+    monkeypatch.setattr(CompoundRun, "_decide_each_choice", lambda *args: begun.append(args))
+    answer = solve(owned, time_limit=1e-9)
+    assert (answer.verdict, answer.upper, begun) == ("gave-up", None, [])
+
+
 def test_float32_runs_are_no_further_off_than_the_worst_template() -> None:
     question = several(np.random.default_rng(2), 4, 2)
     alone = [float32_distance(question.with_template(k), (0, 1)) for k in range(len(question.templates))]

@@ -182,14 +182,15 @@ WRONG = {
         Raw("[{tokens = ['a']}]"),
         Raw("[{tokens = ['a'], count = -1}]"),
         Raw("[{tokens = 'a', count = 1}]"),
+        Raw("[{tokens = [], count = 1}]"),
         Raw("[{tokens = ['a'], count = 1, most = 1}]"),
     ],
     "constraints__budget": [-1, 1.5, 10**9, True],
     "constraints__costs": [3, ["a"], Raw("{a = 1.5}"), Raw("{a = 1000001}")],
     "constraints__default_cost": [-1, "1"],
-    "constraints__places": [3, ["a"], Raw("{a = 'b'}"), Raw("{'1.5' = 'b'}"), Raw("{'0' = 1.5}"), Raw("{'0' = ['']}")],
-    "constraints__bigrams": ["", 3, [3], [["a"]], [["a", "b", "c"]], [["a", 1.5]], ["ab"]],
-    "constraints__matches": [3, "(", ["a"]],
+    "constraints__places": [3, ["a"], Raw("{a = 'b'}"), Raw("{'1.5' = 'b'}"), Raw("{'0' = 1.5}"), Raw("{'0' = []}")],
+    "constraints__bigrams": ["", 3, [], [3], [["a"]], [["a", "b", "c"]], [["a", 1.5]], ["ab"]],
+    "constraints__matches": [3, "(", ["a"], "[[:alpha:]]+"],
     "constraints__survives": [1, "yes"],
 }
 
@@ -236,6 +237,8 @@ def test_every_key_has_a_wrong_value() -> None:
         ("ask = " + "[" * 100_000, "not valid TOML: "),
         (changed(adversary__pattern="a{99999999999999999999}"), "adversary.pattern: found"),
         (changed(template__before=["x" * 100]), "..."),
+        (changed(adversary__slots=[1.5, "a"]), 'found [1.5, "a"]; expected'),
+        (changed(constraints__costs=Raw("{tree = -1}")), "found { tree = -1 }; expected whole numbers for tokens"),
         (changed(constraints__costs=Raw("{}")), "constraints.costs: given without constraints.budget; add it"),
         (changed(constraints__default_cost=2), "constraints.default_cost: given without constraints.budget"),
         (changed(constraints__distinkt=True), 'constraints.distinkt: unknown key (did you mean "distinct"?)'),
@@ -277,7 +280,7 @@ def test_shares(small: Model) -> None:
         (shared(below=0), "share.below: found 0; expected a number above 0"),
         (shared(below=Raw("1.5")), "share.below: found 1.5; expected"),
         (shared(below=1, head=9), "share.head: found 9; the layer has heads 0 to"),
-        (shared(below=1, of=[]), "share.of: found (), which holds no token"),
+        (shared(below=1, of=[]), "share.of: found [], which holds no token"),
         (shared(below=1, of=[0, 6]), "share.of: expected indices of the template's 6 tokens, 0 to 5"),
     ],
 )
@@ -414,7 +417,11 @@ def test_vocabularies(small: Model, adversary: dict[str, Any], words: tuple[str,
         ({"constraints__at_most": Raw("[{ tokens = ['shipp'], count = 1 }]")}, "constraints.at_most: token 'shipp' is"),
         (
             {"constraints__places": Raw("{'2' = 'ship'}")},
-            'constraints.places."2": expected the number of a slot, -2 to 1',
+            'constraints.places."2": found slot 2; expected the number of a slot, -2 to 1',
+        ),
+        (
+            {"adversary__slots": 0, "constraints__places": Raw("{'0' = 'ship'}")},
+            'constraints.places."0": found slot 0; expected none, for there are no slots',
         ),
         ({"constraints__places": Raw("{'0' = 'shipp'}")}, "constraints.places.\"0\": token 'shipp' is"),
         (
@@ -432,6 +439,13 @@ def test_what_the_model_lacks_is_named(small: Model, changes: dict[str, Any], me
     with pytest.raises(ScenarioError) as caught:
         scenario.question(small)
     assert str(caught.value).startswith(f"q.toml: {message}")
+
+
+def test_a_text_without_pairs_is_named(small: Model, tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("ship\n\nnow\n", encoding="utf-8")
+    scenario = parse_scenario(changed(constraints__bigrams="corpus.txt"), folder=tmp_path)
+    with pytest.raises(ScenarioError, match=r"constraints.bigrams: no line of .*corpus.txt has two tokens; expected"):
+        scenario.question(small)
 
 
 def test_constraints_of_a_small_model(small: Model) -> None:
@@ -517,13 +531,15 @@ NUMBERS = {"template__before": [1], "template__after": [8], "readout__toward": 3
         ("adversary__vocabulary", "typable"),
         ("adversary__pattern", "a"),
         ("adversary__include", ["ship"]),
+        ("constraints__matches", "a"),
+        ("constraints__survives", True),
     ],
 )
 def test_texts_need_a_tokenizer(tmp_path: Path, path: str, value: object) -> None:
     model = load_model(str(save_small_model(tmp_path / "ids", tokenizer=False)))
     assert parse_scenario(changed(**NUMBERS)).question(model).vocabulary == tuple(range(len(TOKENS)))
     key = path.replace("__", ".")
-    with pytest.raises(ScenarioError, match=rf"{key}: .* has no tokenizer; give token ids instead"):
+    with pytest.raises(ScenarioError, match=rf"{key}: .* has no tokenizer; (give|list|drop)"):
         parse_scenario(changed(**NUMBERS | {path: value})).question(model)
 
 

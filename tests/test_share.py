@@ -22,7 +22,7 @@ from tests.test_checker import SCHEMA, fits
 from tokendemo_formal.attention import Alibi, Computation, Rotary, normalise, rotate
 from tokendemo_formal.certificates.checker import Verdict, check
 from tokendemo_formal.cli import main
-from tokendemo_formal.errors import ScenarioError, UnsupportedError
+from tokendemo_formal.errors import InputError, ScenarioError, UnsupportedError
 from tokendemo_formal.models import save
 from tokendemo_formal.numbers.balls import endpoints
 from tokendemo_formal.numbers.float64 import FLOAT64
@@ -349,7 +349,11 @@ def test_what_is_refused() -> None:
             "share.of: expected indices of the template's 3 tokens, 0 to 2",
         ),
         (Share(Fraction(1, 2), None, (3,)), "share.of: expected indices"),
-        (Share(Fraction(1, 2), None, ()), "share.of: found .*, which holds no token"),
+        (Share(Fraction(1, 2), None, ()), r"share.of: found \[\], which holds no token"),
+        (Share(0.1), r"share.below: found 0.1; expected an exact number, such as Fraction\('0.1'\)"),  # type: ignore[arg-type]
+        (Share("1"), "share.below: found '1'; expected an exact"),  # type: ignore[arg-type]
+        (Share(Fraction(1, 2), 0.5), "share.head: found 0.5; the layer has heads 0 to 1"),  # type: ignore[arg-type]
+        (Share(Fraction(1, 2), 0, "system"), "share.of: found 'system'; expected 'before'"),  # type: ignore[arg-type]
     ):
         with pytest.raises(ScenarioError, match=message):
             replace(question, readout=share)
@@ -361,6 +365,9 @@ def test_what_is_refused() -> None:
         replace(question, also=(Template((), (2,), "last"),))
     with pytest.raises(UnsupportedError, match="not for shares of attention"):
         float32_distance(question, (0, 1))
+    for token in (-1, 5):
+        with pytest.raises(InputError, match=f"token id {token} is outside the embedding's 5 rows"):
+            float32_distance(question, (0, token))
 
 
 def test_votes_add_up_to_the_margin() -> None:
@@ -377,7 +384,7 @@ def test_the_example_prints_every_heads_share(capsys: pytest.CaptureFixture[str]
     path = str(EXAMPLES / "guard_share.toml")
     assert main(["solve", path, "--votes", "--float32"]) == 0
     printed = capsys.readouterr().out
-    assert "share       of deny dangerous requests, of head 2; margin = 1/2 - share" in printed
+    assert "share       of deny dangerous requests, of head 2; margin = 0.5 - share" in printed
     assert "0.487870 of head 2" in printed
     assert "not bounded: float32 runs are bounded for margins that read rows" in " ".join(printed.split())
     assert main(["solve", path, "--json"]) == 0

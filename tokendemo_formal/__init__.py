@@ -14,6 +14,8 @@ name                                           what it is
 ``read_scenario``, ``parse_scenario``,         a question as a TOML file, a TOML text, or an object with the same keys
 ``Scenario``
 ``Question``, ``Readout``, ``Prompt``          the question with every token resolved; for layers in memory, start here
+``Template``                                   further templates for the same tokens to override: ``Question.also``
+``Contest``                                    rows of which one has to beat several others: ``Question.contest``
 ``Constraints``, ``Count``                     what an adversary's tokens have to satisfy besides
 ``Share``                                      in place of a readout: a share of attention that is to be kept
 ``solve``, ``Answer``, ``Bounds``,             the answer and what it proves, and how far a long search is
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from tokendemo_formal.override.answer import Answer, Bounds
     from tokendemo_formal.override.constraints import Constraints, Count
     from tokendemo_formal.override.float32 import float32_distance
-    from tokendemo_formal.override.question import Prompt, Question, Readout, Share
+    from tokendemo_formal.override.question import Contest, Prompt, Question, Readout, Share, Template
     from tokendemo_formal.override.solve import Progress, solve
     from tokendemo_formal.override.votes import Votes, votes
     from tokendemo_formal.scenario import Scenario, parse_scenario, read_scenario
@@ -52,7 +54,7 @@ _HOMES = {
     "override.answer": ("Answer", "Bounds"),
     "override.constraints": ("Constraints", "Count"),
     "override.float32": ("float32_distance",),
-    "override.question": ("Prompt", "Question", "Readout", "Share"),
+    "override.question": ("Contest", "Prompt", "Question", "Readout", "Share", "Template"),
     "override.solve": ("Progress", "solve"),
     "override.votes": ("Votes", "votes"),
     "scenario": ("Scenario", "parse_scenario", "read_scenario"),
@@ -63,6 +65,7 @@ __all__ = [
     "Answer",
     "Bounds",
     "Constraints",
+    "Contest",
     "Count",
     "InputError",
     "Layer",
@@ -75,6 +78,7 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "Share",
+    "Template",
     "TokenDemoError",
     "UnsupportedError",
     "Votes",

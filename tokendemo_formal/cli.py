@@ -205,7 +205,7 @@ def _solve(options: argparse.Namespace) -> int:
     from tokendemo_formal.scenario import read_scenario
 
     if options.certificate is not None:
-        _require_place(Path(options.certificate))
+        _require_place("--certificate ", Path(options.certificate))
     scenario = read_scenario(options.scenario)
     given = {name: getattr(options, name) for name in ("ask", "slots", "engine", "tolerance")}
     scenario = dataclasses.replace(scenario, **{name: value for name, value in given.items() if value is not None})
@@ -239,17 +239,19 @@ def _solve(options: argparse.Namespace) -> int:
         _print(report.to_text())
         if written is not None:
             _print(f"certificate {options.certificate}, {written:,} bytes; tokendemo check {options.certificate}\n")
+        elif options.certificate is not None:
+            _print("certificate none: the question was not decided\n")
     return GAVE_UP if answer.verdict == "gave-up" else ANSWERED
 
 
-def _require_place(path: Path) -> None:
-    """Before a search that may be long: a file can be written there."""
+def _require_place(name: str, path: Path) -> None:
+    """A file can be written there; before a search that may be long."""
     if path.is_dir():
-        raise InputError(f"--certificate {path}: is a directory; give the name of a file")
+        raise InputError(f"{name}{path}: is a directory; give the name of a file")
     if not path.parent.is_dir():
-        raise InputError(f"--certificate {path}: there is no directory {path.parent}; make it, or give another place")
+        raise InputError(f"{name}{path}: there is no directory {path.parent}; make it, or give another place")
     if not os.access(path.parent, os.W_OK):
-        raise InputError(f"--certificate {path}: {path.parent} can't be written to; give another place")
+        raise InputError(f"{name}{path}: {path.parent} can't be written to; give another place")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -278,9 +280,7 @@ def _votes(question: Any, answer: Any) -> Any:
     """Of the witness; without one, of the template alone."""
     from tokendemo_formal.override.votes import votes
 
-    assignment = answer.assignment or ()
-    toward, against = answer.pairs[0] if answer.pairs else (question.toward[0], question.against[0])
-    return votes(question.alone(0, toward, against).with_slots(len(assignment)), assignment)
+    return votes(question, answer.assignment or ())
 
 
 def _float32(question: Any, answer: Any) -> Any:
@@ -311,6 +311,7 @@ def _new(options: argparse.Namespace) -> int:
     from tokendemo_formal.scenario import TEMPLATE
 
     path = Path(options.file)
+    _require_place("", path)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(TEMPLATE)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tokendemo_formal.models import Model
-from tokendemo_formal.override.answer import Answer, Bounds
+from tokendemo_formal.override.answer import Answer, Bounds, lengths_text
 from tokendemo_formal.override.float32 import Float32
 from tokendemo_formal.override.question import Question, Share
 from tokendemo_formal.override.votes import Votes
@@ -108,6 +108,7 @@ class Report:
                 "contributions": [list(row) for row in self.votes.contributions],
                 "direct": self.votes.direct,
                 "total": self.votes.total,
+                **({} if self.votes.rows is None else {"rows": list(self.votes.rows)}),
             }
         if self.float32 is not None:
             runs = self.float32
@@ -126,8 +127,8 @@ class Report:
         constrained = bool(self.question.constraints)
         lines = [*textwrap.wrap(headline(answer, len(self.question.vocabulary), templates, constrained), _WIDTH), ""]
         if self.question.contest is not None:
-            lines += _item("has to win", self._rows(self.question.toward))
-            lines += _item("against", self._rows(self.question.against))
+            lines += _item("has to win", self._rows(self.question.toward, "one of "))
+            lines += _item("against", self._rows(self.question.against, "all of "))
         if constrained:
             lines += _item("constraints", "; ".join(self._constraints))
         if isinstance(self.question.readout, Share):
@@ -142,7 +143,8 @@ class Report:
         if answer.prompt is not None:
             if not answer.prompts:
                 lines += _item("prompt", self._text(answer.prompt))
-            lines += _item("as text", _RETOKENISES[self.retokenises])
+            told = _RETOKENISES[self.retokenises]
+            lines += _item("as text", told.replace("this prompt", "each prompt") if templates > 1 else told)
         if answer.margin is not None:
             low, high = answer.margin.decimals()
             least = "the least is " if len(answer.margins) > 1 else ""
@@ -154,12 +156,13 @@ class Report:
             all_ = f"every assignment of {what}{' that keeps the constraints' if constrained else ''}"
             lines += _item("at most", f"{_above(answer.upper)} for {all_}: proved")
         if answer.ruled_out:
-            how = "proved for each" if answer.ask == "any-length" else "each length by a proof of its own"
-            lines += _item("ruled out", f"{_lengths(answer.ruled_out)}, {how}")
+            how = "proved" if len(answer.ruled_out) == 1 else "each length by a proof of its own"
+            how = "proved for each" if answer.ask == "any-length" and len(answer.ruled_out) > 1 else how
+            lines += _item("ruled out", f"{lengths_text(answer.ruled_out)}, {how}")
         if answer.excluded:
             lines += _item("excluded", self._excluded)
         spent = ", ".join(f"{phase} {t:.2f} s" for phase, t in {"load": self.load_seconds, **answer.seconds}.items())
-        lines += _item("effort", f"engine {answer.engine}, {answer.nodes:,} nodes; {spent}")
+        lines += _item("effort", f"engine {answer.engine}, {_many(answer.nodes, 'node')}; {spent}")
         lines += _item("model", f"{self.scenario.source}, layer {self.scenario.layer}, {self.model.hash}")
         lines += _item("rigour", answer.rigour)
         if self.float32 is not None:
@@ -168,9 +171,18 @@ class Report:
         for note in answer.notes:
             lines += _item("note", note)
         if self.votes is not None:
-            lines += ["", *(["Votes in the first template:"] if templates > 1 else [])]
+            lines += ["", *self._votes_heading]
             lines += votes_table(self.model, self.votes, self._slots)
         return "\n".join(lines) + "\n"
+
+    @property
+    def _votes_heading(self) -> list[str]:
+        """Of which template and rows the votes are, where there are several."""
+        where = " in the first template" if len(self.question.templates) > 1 else ""
+        rows = ""
+        if self.votes is not None and self.votes.rows is not None:
+            rows = " for {} before {}".format(*self._names(self.votes.rows))
+        return [f"Votes{where}{rows}:"] if where or rows else []
 
     def _share(self, share: Share) -> str:
         """Which tokens' share of which head's attention, and how the margin follows."""
@@ -180,7 +192,7 @@ class Report:
             indices = sorted(share.tokens(len(template.before), len(template.after)))
             systems.append(" ".join(self._names(tokens[i] for i in indices)))
         whose = f"in the mean over {self.question.layer.heads} heads" if share.head is None else f"of head {share.head}"
-        return f"of {'; of '.join(dict.fromkeys(systems))}, {whose}; margin = {share.below} - share"
+        return f"of {'; of '.join(dict.fromkeys(systems))}, {whose}; margin = {_exactly(share.below)} - share"
 
     @property
     def _templates(self) -> list[tuple[tuple[int, ...], Bounds, tuple[int, int]]]:
@@ -201,9 +213,12 @@ class Report:
     def _names(self, ids: Iterable[int]) -> list[str]:
         return [token_name(self.model, i) for i in ids]
 
-    def _rows(self, rows: Sequence[int]) -> str:
+    def _rows(self, rows: Sequence[int], several: str = "") -> str:
+        """Some of the tokens; ``several`` says what of them, where they are more than one."""
         named = " ".join(self._names(rows[:8]))
-        return named if len(rows) <= 8 else f"{named} … ({len(rows)} in all)"
+        if len(rows) == 1:
+            return named
+        return several + (named if len(rows) <= 8 else f"{named} … ({len(rows)} in all)")
 
     @property
     def _constraints(self) -> list[str]:
@@ -217,13 +232,16 @@ class Report:
             else:
                 named = self._names(tokens)
                 costs = [f"{name} {weight}" for name, (_, weight) in zip(named, count.weights, strict=True)]
-                shown = [*costs[:8], *(["…"] if len(costs) > 8 else []), f"any other {count.default}"]
+                others = f"any {'other' if costs else 'token'} {count.default}"
+                shown = [*costs[:8], *(["…"] if len(costs) > 8 else []), others]
                 rules.append(f"costs of at most {count.limit} in all ({', '.join(shown)})")
-        rules += [f"slot {place} holds one of {self._rows(tokens)}" for place, tokens in constraints.places]
+        rules += [f"slot {place} holds {self._rows(tokens, 'one of ')}" for place, tokens in constraints.places]
         given = self.scenario.constraints
         if given.bigrams is not None:
-            listed = f"{len(given.bigrams)} pairs" if isinstance(given.bigrams, tuple) else Path(given.bigrams).name
-            rules.append(f"neighbours stand side by side in {listed}")
+            if isinstance(given.bigrams, str):
+                rules.append(f"neighbours stand side by side in {Path(given.bigrams).name}")
+            else:
+                rules.append(f"neighbours are one of {_many(len(given.bigrams), 'pair')}")
         if given.matches is not None:
             rules.append(f"the text matches {given.matches!r}")
         if given.survives:
@@ -256,6 +274,12 @@ def _shares_text(shares: Sequence[Bounds]) -> str:
     mean = sum((share.high for share in shares), Fraction(0)) / len(shares)
     each = ", ".join(f"{Bounds(s.low, s.high).decimals(6)[1]} of head {h}" for h, s in enumerate(shares))
     return f"at most {each}; {Bounds(mean, mean).decimals(6)[1]} in the mean"
+
+
+def _exactly(x: Fraction) -> str:
+    """As a decimal, where it is a short one."""
+    decimal = Decimal(x.numerator) / x.denominator
+    return str(decimal) if Fraction(decimal) == x else str(x)
 
 
 def _above(x: Fraction) -> str:
@@ -307,21 +331,26 @@ def headline(answer: Answer, vocabulary: int, templates: int = 1, constrained: b
     """
     m = answer.slots
     if templates > 1:
-        where = f" Each of {templates} templates had to be overridden by the same tokens; the margin is the least."
-        return headline(answer, vocabulary, constrained=constrained) + where
+        where = f" Each of {templates} templates had to be overridden by the same tokens"
+        least = "; the margin is the least." if answer.margin is not None else "."
+        return headline(answer, vocabulary, constrained=constrained) + where + least
     keeping = " that keeps the constraints" if constrained else ""
     among = f"{count(vocabulary, m)} of {_tokens(m)}"
+    all_ = f"the only assignment of {_tokens(m)}" if vocabulary**m == 1 else f"all {among}"
     if answer.verdict == "optimum":
         if constrained:
             return (
                 f"Of the {among}, those that keep the constraints have a largest margin that is known: the one below."
             )
-        return f"The largest margin over all {among} is known: the one below."
+        return f"The largest margin over {all_} is known: the one below."
     if answer.verdict == "no-override":
         if answer.ask == "minimum":
-            return f"No override{keeping} with up to {_tokens(m)}: no length from 0 to {m} has one."
+            lengths = f": no length from 0 to {m} has one" if m else ""
+            return f"No override{keeping} with up to {_tokens(m)}{lengths}."
         if constrained:
             return f"No override: of the {among}, none{keeping} makes the margin positive."
+        if vocabulary**m == 1:
+            return f"No override: {all_} leaves the margin at or below 0."
         return f"No override: none of the {among} makes the margin positive."
     if answer.verdict == "never":
         if answer.unlimited:
@@ -395,12 +424,8 @@ def _tokens(number: int) -> str:
     return "1 token" if number == 1 else f"{number} tokens"
 
 
-def _lengths(lengths: Sequence[int]) -> str:
-    if len(lengths) > 24 and lengths[-1] - lengths[0] == len(lengths) - 1:
-        return f"all from {lengths[0]} to {lengths[-1]} tokens"
-    listed = [str(length) for length in lengths]
-    text = listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
-    return f"{text} {'token' if text == '1' else 'tokens'}"
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _item(label: str, text: str, label_width: int = 12) -> list[str]:

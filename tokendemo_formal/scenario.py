@@ -12,6 +12,7 @@ import difflib
 import itertools
 import re
 import tomllib
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -188,6 +189,10 @@ def _scenario(content: dict[str, Any], name: str, folder: Path) -> Scenario:
     share = _share(top.table("share", ("below", "head", "of"))) if "share" in content else None
     if share is not None and "readout" in content:
         raise ScenarioError("share: given beside a table [readout]; drop one of the two")
+    if share is None and "readout" not in content:
+        raise ScenarioError(
+            "readout: missing; expected a table [readout] with toward and against, or [share] with below"
+        )
     keys = ("toward", "against", "against_all", "threshold", "final_norm")
     readout = top.table("readout", keys) if share is None else _Table({}, "readout", keys)
     everyone = readout.get("against_all", _boolean, False)
@@ -315,7 +320,7 @@ slots = 6                   # exactly that many tokens; for "minimum" the most t
 # budget = 10               # what they may cost in all:
 # costs = { "tree" = 3 }    # these so much,
 # default_cost = 1          # any other that much
-# places = { "0" = "tree", "-1" = ["planet", "tree"] }      # what a slot may hold; negative numbers from the end
+# places = { "0" = "tree", "-1" = ["planet", "tree"] }      # what a slot may hold: "0" is the first, "-1" the last
 # bigrams = [["tree", "planet"], ["planet", "tree"]]        # pairs that may stand in neighbouring slots; or "FILE", a
                             # text file (relative to this one): those that stand side by side in one of its lines
 # matches = "[a-z]+( [a-z]+)*"      # the text of the tokens matches this regular expression as a whole
@@ -388,9 +393,11 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         text = '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
     elif isinstance(value, dict):
-        text = "a table"
+        text = f"{{ {', '.join(f'{key} = {_shown(item)}' for key, item in value.items())} }}" if value else "{}"
+    elif isinstance(value, list | tuple):
+        text = f"[{', '.join(map(_shown, value))}]"
     else:
-        text = str(value) if isinstance(value, int | Decimal) else repr(value)
+        text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -511,12 +518,19 @@ def _tokens(value: Any) -> tuple[Token, ...]:
     raise _MismatchError("a list of tokens (texts) or token ids")
 
 
+def _some(value: Any) -> tuple[Token, ...]:
+    tokens = _tokens(value)
+    if not tokens:
+        raise _MismatchError("at least one token")
+    return tokens
+
+
 def _limits(value: Any) -> tuple[tuple[tuple[Token, ...], int], ...]:
     try:
         if isinstance(value, list) and all(
             isinstance(one, dict) and one.keys() == {"tokens", "count"} for one in value
         ):
-            return tuple((_tokens(one["tokens"]), _small(one["count"])) for one in value)
+            return tuple((_some(one["tokens"]), _small(one["count"])) for one in value)
     except _MismatchError:
         pass
     raise _MismatchError('a list such as [{ tokens = ["tree", "planet"], count = 2 }]')
@@ -535,8 +549,7 @@ def _places(value: Any) -> tuple[tuple[int, tuple[Token, ...]], ...]:
     try:
         if isinstance(value, dict) and all(re.fullmatch("-?[0-9]{1,6}", place) for place in value):
             return tuple(
-                (int(place), _tokens(tokens if isinstance(tokens, list) else [tokens]))
-                for place, tokens in value.items()
+                (int(place), _some(tokens if isinstance(tokens, list) else [tokens])) for place, tokens in value.items()
             )
     except _MismatchError:
         pass
@@ -547,7 +560,7 @@ def _bigrams(value: Any) -> str | tuple[tuple[Token, Token], ...]:
     if isinstance(value, str) and value:
         return value
     try:
-        if isinstance(value, list):
+        if isinstance(value, list) and value:
             pairs = [_tokens(pair) for pair in value]
             return tuple((first, second) for first, second in pairs)
     except (_MismatchError, ValueError):
@@ -567,8 +580,10 @@ def _regular_expression(value: Any) -> str:
     if not isinstance(value, str):
         raise _MismatchError("a regular expression (a text)")
     try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # for what may mean something else one day: [[:alpha:]]
+            re.compile(value)
+    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
         raise _MismatchError(f"a regular expression ({error})") from error
     return value
 
@@ -653,7 +668,7 @@ class _Resolver:
         if both := set(toward) & set(against):
             raise ScenarioError(
                 f"readout.against: found {_shown(scenario.against)}, a token of readout.toward (id {min(both)}); "
-                "expected another, or the margin is the same for every prompt"
+                "expected another, for no token beats itself"
             )
         if not against:
             raise ScenarioError("readout.toward: holds every row of the readout; expected one that can lose")
@@ -686,7 +701,8 @@ class _Resolver:
         else:
             allowed = self.tokens("adversary.vocabulary", scenario.vocabulary)
         if scenario.pattern is not None:
-            tokenizer = self.tokenizer("adversary.pattern", "a pattern selects tokens by their vocabulary entry")
+            key, found = "adversary.pattern", "a pattern selects tokens by their vocabulary entry"
+            tokenizer = self.tokenizer(key, found, "list token ids in adversary.vocabulary instead")
             matches = re.compile(scenario.pattern).fullmatch
             allowed = {i for i in allowed if tokenizer.has(i) and matches(tokenizer.token(i))}
         exclude = self.tokens("adversary.exclude", scenario.exclude)
@@ -719,19 +735,23 @@ class _Resolver:
             automata.append(of_bigrams(self.pairs(given.bigrams), vocabulary, self.joined()))
         if given.matches is not None:
             automata.append(self.matching(given.matches, vocabulary))
+        survives = None
+        if given.survives:
+            survives = self.tokenizer("constraints.survives", "found true", "drop it").survives
         return Constraints(
             counts=tuple(counts),
             distinct=given.distinct,
             places=tuple((place, self.usable(place, tokens, vocabulary)) for place, tokens in given.places),
             automaton=product(automata) if automata else None,
-            survives=self.tokenizer("constraints.survives", "found true").survives if given.survives else None,
+            survives=survives,
         )
 
     def usable(self, place: int, tokens: Sequence[Token], vocabulary: tuple[int, ...]) -> tuple[int, ...]:
         """What a slot may hold."""
         key, slots = f'constraints.places."{place}"', self.slots
-        if not -slots <= place < slots:
-            raise ScenarioError(f"{key}: expected the number of a slot, {-slots} to {slots - 1}")
+        if not -slots <= place < slots and self.scenario.ask != "any-length":
+            expected = f"the number of a slot, {-slots} to {slots - 1}" if slots else "none, for there are no slots"
+            raise ScenarioError(f"{key}: found slot {place}; expected {expected}")
         found = self.tokens(key, tokens)
         if missing := sorted(found - set(vocabulary)):
             raise ScenarioError(f"{key}: the adversary may not use token id {missing[0]}; add it to adversary.include")
@@ -747,18 +767,21 @@ class _Resolver:
         key, size = "constraints.bigrams", self.layer.vocabulary
         if not isinstance(bigrams, str):
             return {(self.token(key, first, size), self.token(key, second, size)) for first, second in bigrams}
-        tokenizer = self.tokenizer(key, f"found the text file {_shown(bigrams)}")
+        tokenizer = self.tokenizer(key, f"found the text file {_shown(bigrams)}", "give pairs of token ids instead")
         try:
             lines = Path(bigrams).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise ScenarioError(f"{key}: {bigrams} can't be read: {reason}") from error
         texts = (self.encoded(tokenizer, f"{key}: line {number}", line) for number, line in enumerate(lines, 1))
-        return {pair for ids in texts for pair in itertools.pairwise(ids)}
+        pairs = {pair for ids in texts for pair in itertools.pairwise(ids)}
+        if not pairs:
+            raise ScenarioError(f"{key}: no line of {bigrams} has two tokens; expected a text, a sentence in each line")
+        return pairs
 
     def matching(self, pattern: str, vocabulary: tuple[int, ...]) -> Automaton:
         key = "constraints.matches"
-        tokenizer = self.tokenizer(key, "a regular expression is about the tokens' text")
+        tokenizer = self.tokenizer(key, "a regular expression is about the tokens' text", "drop it")
         try:
             return of_regex(pattern, tokenizer.pieces(vocabulary))
         except InputError as error:
@@ -810,7 +833,7 @@ class _Resolver:
         except InputError as error:
             raise ScenarioError(f"{key}: {error}") from error
 
-    def tokenizer(self, key: str, found: str) -> Tokenizer:
+    def tokenizer(self, key: str, found: str, cure: str = "give token ids instead") -> Tokenizer:
         if self.model.tokenizer is None:
-            raise ScenarioError(f"{key}: {found}, but {self.model.source} has no tokenizer; give token ids instead")
+            raise ScenarioError(f"{key}: {found}, but {self.model.source} has no tokenizer; {cure}")
         return self.model.tokenizer

@@ -98,7 +98,8 @@ def check(
     lines: Lines | None = None
     try:
         if model_directory is None:
-            raise RefusedError("malformed", "a certificate names no place; give the model's directory (--model)")
+            told = "no model is named; expected what 'tokendemo solve --certificate' wrote, or --model with the model's"
+            raise RefusedError("malformed", f"{told} directory")
         limits = limits or Limits()
         with Path(path).open("rb") as file:
             lines = Lines(file, limits.line)
@@ -165,14 +166,14 @@ class Check:
     def _claim(self) -> str:
         header, lengths = self.header, self.header.lengths
         best, most = f"gain of at least {decimal(header.low)}", decimal(header.high, up=True)
-        some = f"slots filled with the tokens {header.witness}" if header.witness else "prompt without slots"
+        some = f"prompt with the tokens {header.witness} in its slots" if header.witness else "prompt without slots"
         witness = f"The {some} has a gain above 0, between {decimal(header.low)} and {most}."
         keeping = " that keeps the constraints" if self.question.constrained else ""
-        none = f"No assignment of exactly {', '.join(map(str, lengths))} tokens{keeping} has a gain above 0."
+        none = f"No assignment of exactly {_either(lengths)}{keeping} has a gain above 0."
         if keeping:
             none += " Whether any keeps them is not claimed."
-        if empty := [str(length) for length in lengths if not self._some[length]]:
-            none += f" There is none of {', '.join(empty)} tokens at all that may stand there and is accepted."
+        if empty := [length for length in lengths if not self._some[length]]:
+            none += f" There is none of {_either(empty)} at all that may stand there and is accepted."
         limit = f" from 0 to {lengths[-1]}, the most that the layer has positions for," if lengths else ""
         sentences = {
             "override": witness,
@@ -452,6 +453,12 @@ class Check:
             self._open = self.lines.number
         left = ([t for t in s if t in k or t in w] for s, k, w in zip(sets, kept, waiting, strict=True))
         return node._replace(sets=tuple(left))
+
+
+def _either(lengths: Sequence[int]) -> str:
+    """Numbers of tokens in words, as in ``0, 1 or 2 tokens``."""
+    *some, last = map(str, lengths or [0])
+    return f"{', '.join(some)}{' or ' if some else ''}{last} {'token' if (some, last) == ([], '1') else 'tokens'}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -278,9 +278,10 @@ class Count(NamedTuple):
 
     def words(self) -> str:
         """The rule."""
-        listed = ", ".join(f"{token}: {weight}" for token, weight in [*self.weights.items()][:40])
-        more = ", …" if len(self.weights) > 40 else ""
-        return f"weights of tokens ({listed}{more}, any other: {self.default}) add up to at most {self.limit}"
+        listed = [f"{token}: {weight}" for token, weight in [*self.weights.items()][:40]]
+        more = ["…"] if len(self.weights) > 40 else []
+        others = f"any{' other' if listed else ''}: {self.default}"
+        return f"weights of tokens ({', '.join([*listed, *more, others])}) add up to at most {self.limit}"
 
 
 def _list(line: Mapping[str, Any], key: str) -> list[Any]:
@@ -560,6 +561,8 @@ class Question:
             rules.append(
                 f"none of the {len(self.excluded)} assignments {sorted(self.excluded)!r:.400}, left out for what a "
                 "tokenizer makes of their text, which is not checked here"
+                if self.excluded
+                else "no assignment was left out for what a tokenizer makes of its text"
             )
         constraints = f"Constraints on the tokens in the slots: {'; '.join(rules)}.\n" if rules else ""
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -49,6 +49,15 @@ def _scientific(x: Fraction, towards: int) -> str:
     scaled = x / Fraction(10) ** exponent
     digits = math.ceil(scaled) if towards > 0 else math.floor(scaled)
     return f"{digits}e{exponent}"
+
+
+def lengths_text(lengths: Sequence[int]) -> str:
+    """Numbers of tokens in words, as in ``0, 1 and 2 tokens``."""
+    if len(lengths) > 24 and lengths[-1] - lengths[0] == len(lengths) - 1:
+        return f"all from {lengths[0]} to {lengths[-1]} tokens"
+    listed = [str(length) for length in lengths]
+    text = listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+    return f"{text} {'token' if text == '1' else 'tokens'}"
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,9 @@ def prepared(question: Question, engine: Engine, constrained: bool = False) -> Q
             "tokens to try"
         )
     if not question.vocabulary:
-        raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
+        raise ScenarioError(
+            "adversary.vocabulary: no token is left; widen vocabulary, pattern or include, or shorten exclude"
+        )
     longest = question.longest
     if longest is not None:
         return question.with_slots(longest)

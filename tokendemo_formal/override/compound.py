@@ -24,7 +24,7 @@ from tokendemo_formal.numbers.balls import BALLS, ball, precision
 from tokendemo_formal.numbers.base import Array
 from tokendemo_formal.numbers.enclosures import Enclosure
 from tokendemo_formal.numbers.float64 import FLOAT64
-from tokendemo_formal.override.answer import Answer, Bounds
+from tokendemo_formal.override.answer import Answer, Bounds, lengths_text
 from tokendemo_formal.override.conjunction import Conjunction, SideOf
 from tokendemo_formal.override.constraints import Rule
 from tokendemo_formal.override.outcome import Assignment, Limits, Outcome
@@ -78,9 +78,10 @@ class CompoundRun(Run):
         self._templates = range(len(question.templates))
         count = len(question.toward) ** len(self._templates)
         if count > LARGEST_CHOICE:
+            templates = "template" if len(self._templates) == 1 else "templates"
             raise ScenarioError(
-                f"readout.toward: {len(question.toward)} rows in {len(self._templates)} templates are {count} choices, "
-                f"each a search of its own; at most {LARGEST_CHOICE} are tried. Name fewer rows"
+                f"readout.toward: {len(question.toward)} rows in {len(self._templates)} {templates} are {count} "
+                f"choices, each a search of its own; at most {LARGEST_CHOICE} are tried. Name fewer rows"
             )
         self._constraint = constraint
         self._sides: dict[int, Side] = {}
@@ -117,8 +118,11 @@ class CompoundRun(Run):
                 f"of its own; at most {LARGEST_READER_VOCABULARY} are tried. Move the reader out of the slots, or "
                 "narrow adversary.vocabulary"
             )
-        outcomes = []
+        outcomes: list[Outcome] = []
         for token, column in sorted(zip(vocabulary, range(len(vocabulary)), strict=True)):  # as certificates order them
+            if self.limits.over:  # each token needs tables of its own, which no search's limit sees
+                outcomes.append(Outcome("gave-up"))
+                break
             fixed = [
                 Prompt(tuple(token if p == prompt.slots[at] else t for p, t in enumerate(prompt.tokens)), prompt.reader)
                 for prompt in prompts
@@ -145,8 +149,11 @@ class CompoundRun(Run):
         start: Assignment | None,
     ) -> Outcome:
         """A decision whose readers are fixed tokens; ``whole`` turns assignments to ones of ``asked``."""
-        outcomes = []
+        outcomes: list[Outcome] = []
         for choice in self._choices:
+            if outcomes and self.limits.over:
+                outcomes.append(Outcome("gave-up"))
+                break
             if prompts[0].slots:
                 outcome = self._decide(choice, prompts, asked, reader_token, target, whole, start)
             else:
@@ -254,13 +261,13 @@ class CompoundRun(Run):
         """The same answer; a note says for which lengths nothing had to be refused."""
         kinds = {slots: self._allowed(slots).kind for slots in answer.ruled_out}
         for kind, told in (
-            ("refuted", "No assignment of {} satisfies the constraints: that refusal says nothing about the layer."),
+            ("refuted", "No assignment of {} satisfies the constraints: {} nothing about the layer."),
             ("gave-up", "Whether any assignment of {} satisfies the constraints was not decided within the limits."),
         ):
             lengths = [slots for slots, found in kinds.items() if found == kind]
             if lengths:
-                slots = "1 token" if lengths == [1] else f"{', '.join(map(str, lengths))} tokens"
-                self.notes.append(told.format(slots))
+                what = "that refusal says" if len(lengths) == 1 else "those refusals say"
+                self.notes.append(told.format(lengths_text(lengths), what))
         return answer
 
     def allowed(self, slots: int) -> Assignment | None:

@@ -46,7 +46,7 @@ from tokendemo_formal.attention import (
     rotate,
     softmax,
 )
-from tokendemo_formal.errors import UnsupportedError
+from tokendemo_formal.errors import InputError, UnsupportedError
 from tokendemo_formal.numbers.enclosures import ENCLOSURES, Enclosure
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.question import Prompt, Question, Share
@@ -78,9 +78,12 @@ def float32_distance(question: Question, assignment: Sequence[int] | None = None
             ``question.slots`` tokens.
 
     Raises:
+        InputError: for an id outside the vocabulary.
         UnsupportedError: where no bound is found: numbers may overflow float32, or a norm may lose all digits; and,
             over all assignments, for a readout through a final norm.
     """
+    if wrong := [token for token in assignment or () if not 0 <= token < question.layer.vocabulary]:
+        raise InputError(f"token id {wrong[0]} is outside the embedding's {question.layer.vocabulary} rows")
     if question.contest is not None:
         raise UnsupportedError("float32 runs are bounded for one row toward and one against")
     if isinstance(question.readout, Share):

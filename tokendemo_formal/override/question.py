@@ -20,6 +20,9 @@ Ask: TypeAlias = Literal["exists", "minimum", "maximum", "any-length"]
 Engine: TypeAlias = Literal["search", "z3", "brute-force"]
 Verdict: TypeAlias = Literal["override", "no-override", "optimum", "never", "gave-up"]
 
+MOST_SLOTS = 1_000_000
+"""More are refused, where the layer's positions don't refuse them."""
+
 
 @dataclass(frozen=True)
 class Readout:
@@ -183,6 +186,8 @@ class Question:
             raise ScenarioError("adversary.vocabulary: a token id is listed twice")
         if not isinstance(self.slots, int) or self.slots < 0:
             raise ScenarioError(f"adversary.slots: expected 0 or more, found {self.slots!r}")
+        if self.slots > MOST_SLOTS:  # before anything of that length is made
+            raise ScenarioError(f"adversary.slots: found {self.slots}; at most {MOST_SLOTS:,} are tried")
         if self.reader not in ("first", "last") and not isinstance(self.reader, int):
             raise ScenarioError(f"template.reader: expected 'first', 'last' or a position; found {self.reader!r}")
         if isinstance(self.readout, Share):
@@ -190,7 +195,9 @@ class Question:
         else:
             self._check_rows(self.readout)
         if self.slots and not self.vocabulary:
-            raise ScenarioError("adversary.vocabulary: no token is left; widen include, or drop exclude")
+            raise ScenarioError(
+                "adversary.vocabulary: no token is left; widen vocabulary, pattern or include, or shorten exclude"
+            )
         if self.positions is not None and (
             len(self.positions) < self.slots or any(a >= b for a, b in itertools.pairwise(self.positions))
         ):
@@ -217,18 +224,25 @@ class Question:
     def _check_share(self, share: Share) -> None:
         if self.contest is not None:
             raise ScenarioError("share: given beside rows that compete; drop one of the two")
+        if not isinstance(share.below, int | Fraction):
+            raise ScenarioError(
+                f"share.below: found {share.below!r}; expected an exact number, such as Fraction('0.1')"
+            )
         if not 0 < share.below <= 1:
             found = Decimal(share.below.numerator) / share.below.denominator
             raise ScenarioError(
                 f"share.below: found {found:.9g}; expected a number above 0, which a share of attention never reaches, "
                 "and at most 1, which it never exceeds"
             )
-        if share.head is not None and not 0 <= share.head < self.layer.heads:
-            raise ScenarioError(f"share.head: found {share.head}; the layer has heads 0 to {self.layer.heads - 1}")
+        if share.head is not None and not (isinstance(share.head, int) and 0 <= share.head < self.layer.heads):
+            raise ScenarioError(f"share.head: found {share.head!r}; the layer has heads 0 to {self.layer.heads - 1}")
         size = len(self.before) + len(self.after)
+        if isinstance(share.of, str) and share.of not in ("before", "after", "template"):
+            raise ScenarioError(f"share.of: found {share.of!r}; expected 'before', 'after', 'template' or indices")
         tokens = share.tokens(len(self.before), len(self.after))
         if not tokens:
-            raise ScenarioError(f"share.of: found {share.of!r}, which holds no token; name some of the template's")
+            of = share.of if isinstance(share.of, str) else list(share.of)
+            raise ScenarioError(f"share.of: found {of!r}, which holds no token; name some of the template's")
         if len(set(tokens)) < len(tokens) or not set(tokens) <= set(range(size)):
             raise ScenarioError(
                 f"share.of: expected indices of the template's {size} tokens, 0 to {size - 1}, each once; found "
@@ -335,7 +349,9 @@ class Question:
         reader = named[self.reader] if isinstance(self.reader, str) else self.reader
         reader = reader + length if reader < 0 else reader
         if not 0 <= reader < length:
-            raise ScenarioError(f"template.reader: {self.reader} is outside the prompt of {length} tokens")
+            raise ScenarioError(
+                f"template.reader: {self.reader} is outside the prompt of {length} tokens ({-length} to {length - 1})"
+            )
         unseen = [p for p in holes if not self.layer.sees(reader, p)]
         if unseen:
             raise ScenarioError(

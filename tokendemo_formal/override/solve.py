@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from numbers import Real
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -101,8 +102,8 @@ def solve(
         if value not in choices:
             raise InputError(f"{name}: expected one of {', '.join(choices)}; found {value!r}")
     for name, number in (("tolerance", tolerance), ("time_limit", time_limit), ("node_limit", node_limit)):
-        if number is not None and not number > 0:
-            raise InputError(f"{name}: expected a positive number, found {number}")
+        if number is not None and not (isinstance(number, Real) and number > 0):
+            raise InputError(f"{name}: expected a positive number, found {number!r}")
     if not tolerance < math.inf:
         raise InputError(f"tolerance: expected a finite number, found {tolerance}")
     if question.layer.normaliser is not softmax:
@@ -117,6 +118,10 @@ def solve(
         raise InputError(f"workers: expected at least 1, found {workers}")
     if certify and engine != "search":
         raise InputError(f"certificates come from engine search; found engine {engine}")
+    if constraint is not None and not callable(constraint):
+        raise InputError(
+            f"constraint: found {constraint!r}; expected a function from the slots' variables to a formula"
+        )
     if certify and constraint is not None:
         raise InputError("certificates can't say what a constraint in Python allows; use the question's constraints")
     asked = question
@@ -258,7 +263,10 @@ class Run:
         while True:
             target = float(np.nextafter(float(gain.low + Fraction(tolerance) * Fraction(3, 4)), -np.inf))
             if Fraction(target) < gain.low:
-                raise InputError(f"tolerance: {tolerance} is below what float64 can tell apart at a margin of {target}")
+                raise InputError(
+                    f"tolerance: {tolerance} is below what float64 can tell apart at a margin of {target}; give a "
+                    "larger one"
+                )
             outcome = self.decide(prompt, target, best)
             if outcome.kind != "found":
                 break
@@ -516,9 +524,9 @@ class Run:
     def _note_undecided(self, outcome: Outcome) -> None:
         if outcome.undecided is not None:
             ids = list(self._ids(outcome.undecided))
-            self.notes.append(
-                f"The token ids {ids} make the margin a tie, or one so near that {PRECISIONS[-1]} bits can't tell."
-            )
+            which = f"The token ids {ids} make" if ids else "Without added tokens"
+            is_a = "the margin a tie" if ids else "the margin is a tie"
+            self.notes.append(f"{which} {is_a}, or one so near that {PRECISIONS[-1]} bits can't tell.")
 
 
 _NORM_NOTE = (

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tokendemo_formal.errors import UnsupportedError
+from tokendemo_formal.override.constraints import UNCONSTRAINED
 from tokendemo_formal.override.exact import PRECISIONS, Decomposition, ExactGain
+from tokendemo_formal.override.outcome import Limits
 from tokendemo_formal.override.question import Question
 
 
@@ -24,6 +26,7 @@ class Votes:
         direct: what reaches the readout without attention: the reader's own row, biases, minus the threshold.
         total: the margin. Without a final norm, direct + all contributions; with one, that, divided by the norm's
             deviation, plus what the norm's bias and the threshold add.
+        rows: where rows compete, the two between which it is closest: the one toward, and the one against.
     """
 
     prompt: tuple[int, ...]
@@ -32,10 +35,11 @@ class Votes:
     contributions: tuple[tuple[float, ...], ...]
     direct: float
     total: float
+    rows: tuple[int, int] | None = None
 
 
 def votes(question: Question, assignment: Sequence[int]) -> Votes:
-    """The votes in the question's prompt with these token ids in its slots (as many as the ids).
+    """The votes in the question's prompt, of its first template, with these token ids in as many slots.
 
     Args:
         question: its ``slots`` plays no part.
@@ -47,6 +51,9 @@ def votes(question: Question, assignment: Sequence[int]) -> Votes:
     """
     prompt = question.prompt(len(assignment))
     tokens = prompt.filled(assignment)
+    rows = None if question.contest is None else _closest(question, tokens, prompt.reader)
+    if rows is not None:
+        question = question.alone(0, *rows)
     exact = ExactGain(question)
     for bits in PRECISIONS:
         parts = exact.decompose(tokens, prompt.reader, bits)
@@ -61,7 +68,19 @@ def votes(question: Question, assignment: Sequence[int]) -> Votes:
         tuple(tuple(float(c) for c in row) for row in parts.weights * parts.readouts),
         float(parts.direct),
         float(parts.gain),
+        rows,
     )
+
+
+def _closest(question: Question, tokens: tuple[int, ...], reader: int) -> tuple[int, int]:
+    """Of rows that compete, the two that decide a prompt's margin."""
+    from tokendemo_formal.override.compound import CompoundRun  # only where rows compete
+
+    alone = replace(
+        question, before=tokens, after=(), reader=reader, slots=0, positions=None, also=(), constraints=UNCONSTRAINED
+    )
+    run = CompoundRun(alone, "search", Limits(math.inf, math.inf), None, certify=False)
+    return run.witnessed("exists", alone.prompt(0), ()).pairs[0]
 
 
 def _numbers(parts: Decomposition) -> Iterator[Any]:
