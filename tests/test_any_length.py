@@ -168,6 +168,26 @@ def test_one_head_needs_no_proof_for_each_length() -> None:
     assert solve(question.with_slots(403)).verdict == "no-override"
 
 
+@pytest.mark.parametrize(("weight", "minimum"), [(0, 2), (-3, 23), (-5, 165)])
+def test_one_head_finds_the_first_length_below_a_known_one(weight: float, minimum: int) -> None:
+    """The token that is best in large numbers, 404 of them, is not the one that needs fewest: m > e^-weight / 0.9."""
+    question = votes_question([[0], [-6], [weight]], [[-1], [1], [0.9]], Fraction(0))
+    for certify_ in (False, True) if minimum < 30 else (False,):
+        answer = solve(question, "any-length", certify=certify_)
+        assert (answer.verdict, answer.minimum) == ("override", minimum)
+        assert answer.ruled_out == tuple(range(minimum))
+
+
+def test_one_head_whose_best_mixture_is_no_shortest_override() -> None:
+    """Many of token 1 have the largest gain, and 51 override; but of token 2 nine do: r = -1, B = 10, A = 0."""
+    question = votes_question([[math.log(10)], [0], [math.log(100)]], [[0], [1.2], [1.012]], Fraction(1))
+    for certify_it in (False, True):
+        answer = solve(question, "any-length", certify=certify_it)
+        assert (answer.minimum, answer.ruled_out) == (9, tuple(range(9)))
+        assert answer.assignment == (2,) * 9
+    assert solve(question.with_slots(12), "minimum").minimum == 9
+
+
 def test_what_is_known_when_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(any_length, "MOST_LENGTHS", 12)
     far = votes_question([[0, 0], [-6, -6]], [[-1, -1], [1, 1]], Fraction(0))  # m > e^6 = 403.4…

@@ -80,6 +80,17 @@ def test_the_checker_accepts_what_the_search_proves(
     assert len(claims) == 5
 
 
+def test_a_vocabulary_in_any_order(tmp_path: Path) -> None:
+    """The reader in a slot: sections are in the order of its tokens' ids."""
+    question = random_question(np.random.default_rng(0), 2, 5, 2)
+    layer = replace(question.layer, causal=True)
+    question = replace(question, layer=layer, after=(), reader="last", vocabulary=(4, 0, 3))
+    question = stored(near_best(question, 2, 0.01), tmp_path)
+    answer, path = certify(question, "exists", tmp_path)
+    assert answer.verdict == "no-override"
+    assert check(path, tmp_path).kind == "valid"
+
+
 @pytest.fixture
 def refusal(tmp_path: Path) -> tuple[Question, Path]:
     """A tight refusal whose proof branches."""

@@ -507,6 +507,7 @@ def test_bfloat16_is_the_upper_half_of_a_float32(tmp_path: Path) -> None:
         ('{"x":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}', b"\0" * 8, "make no sense"),
         ('{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"x":1}', b"\0" * 8, "comes twice"),
         ('{"x":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}', b"\0" * 8, "no file that the header lists"),
+        ('{"x":{"dtype":["F32"],"shape":[2],"data_offsets":[0,8]}}', b"\0" * 8, "no file that the header lists"),
         ('{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', b"\0\0\xc0\x7f" * 2, "not finite"),
         ('{"x":1}', b"", "expected dtype"),
         ("[" * 5000, b"", "not valid JSON"),

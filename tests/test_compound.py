@@ -142,6 +142,51 @@ def test_search_checker_and_brute_force_agree(case: str, tmp_path: Path) -> None
     assert tally["no-override"] >= 3
 
 
+def test_the_reader_in_a_slot_of_one_template_alone(tmp_path: Path) -> None:
+    """Of the second: each token of its last slot fixes a query there, and is one of the others in the first."""
+    tally: Counter[str] = Counter()
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        question = random_question(rng, 2, 4, 2)
+        question = replace(question, reader="last", vocabulary=(3, 0, 2), also=(Template(question.before, (), "last"),))
+        question = saved(near(question, 2, float(rng.choice([-0.05, 0.02]))), tmp_path / str(seed))
+        for ask in ASKS:
+            answer, path = certify(question, ask, tmp_path / str(seed))
+            agrees(question, answer)
+            verdict = check(path, tmp_path / str(seed))
+            assert verdict.kind == "valid", (seed, ask, verdict)
+            tally[answer.verdict] += 1
+    assert min(tally.values()) >= 2
+
+
+def test_readers_in_another_slot_at_each_length(tmp_path: Path) -> None:
+    """The second template's is the last but two: no slot holds it at length 1, the first at 2, the second at 3."""
+    for seed in range(4):
+        question = random_question(np.random.default_rng(seed), 2, 3, 3)
+        also = Template((0, 2), (1,), -3)
+        question = replace(question, layer=replace(question.layer, causal=False), reader="first", also=(also,))
+        question = saved(near(question, 3, 0.02), tmp_path / str(seed))
+        answer, path = certify(question, "minimum", tmp_path / str(seed))
+        agrees(question, answer)
+        verdict = check(path, tmp_path / str(seed))
+        assert verdict.kind == "valid", (seed, verdict)
+
+
+def test_tangents_where_one_template_has_none(tmp_path: Path) -> None:
+    """Of the rows against, one leads by so much bias that its function is bounded by its deviation, not a tangent."""
+    for seed in range(4, 8):
+        rng = np.random.default_rng(seed)
+        question = contest(rng, several(rng, 4, 1, final=True))
+        assert question.contest is not None
+        biases = np.where(np.arange(6) == question.against[0], 9.0, 0.0)
+        question = replace(question, contest=replace(question.contest, biases=biases))
+        question = saved(near(question, 1, 0.02), tmp_path / str(seed))
+        answer, path = certify(question, "exists", tmp_path / str(seed))
+        assert answer.verdict == "no-override"
+        verdict = check(path, tmp_path / str(seed))
+        assert verdict.kind == "valid", (seed, verdict)
+
+
 @pytest.mark.parametrize("exponent", [40, 200, 700])
 def test_near_ties_are_decided(exponent: int) -> None:
     """The threshold 2^-exponent beside the largest of the least gains."""
@@ -234,6 +279,21 @@ def test_what_is_refused() -> None:
         solve(mixed)
 
 
+def test_a_reader_may_stand_in_a_slot_of_some_templates(tmp_path: Path) -> None:
+    """Of the second here, and not of the first."""
+    for seed in range(4):
+        question = several(np.random.default_rng(seed), 4, 2)
+        layer = replace(question.layer, causal=True)
+        question = replace(
+            question, layer=layer, before=(0,), after=(1,), reader="last", also=(Template((2, 3), (), "last"),)
+        )
+        for offset in (-1e-3, 1e-3):
+            asked = saved(near(question, 2, offset), tmp_path / str(seed))
+            answer, path = certify(asked, "exists", tmp_path / str(seed))
+            agrees(asked, answer)
+            assert check(path, tmp_path / str(seed)).kind == "valid"
+
+
 def test_giving_up_is_no_answer() -> None:
     question = near(several(np.random.default_rng(11), 8, 3), 3, 1e-3)
     answer = solve(question, node_limit=1)
@@ -294,6 +354,7 @@ def test_rivals_come_when_they_matter() -> None:
         ((0,), (), "readout.against"),
         ((0,), (6,), "readout.against: expected rows below 6"),
         ((0, 1), (1, 2), "readout.against: row 1 is in readout.toward"),
+        ((0,), (1,), "two rows are a Readout, not a Contest"),
     ],
 )
 def test_rows_that_can_not_compete(toward: tuple[int, ...], against: tuple[int, ...], message: str) -> None:

@@ -32,6 +32,7 @@ from tokendemo_formal.cli import main
 from tokendemo_formal.errors import InputError, ScenarioError
 from tokendemo_formal.models import load_model, save
 from tokendemo_formal.override.answer import Answer
+from tokendemo_formal.override.automaton import Automaton
 from tokendemo_formal.override.conjunction import Part
 from tokendemo_formal.override.constraints import LARGEST_NUMBER, UNCONSTRAINED, Constraints, Count, Rule
 from tokendemo_formal.override.question import Ask, Question, Share
@@ -140,6 +141,31 @@ def test_constraints_go_with_all_else_and_the_checker_agrees(kind: str, tmp_path
                 assert ("Constraints on the tokens" in verdict.claim) == bool(question.constraints)
                 tally[answer.verdict] += 1
     assert min(tally[verdict] for verdict in ("override", "no-override", "optimum")) >= 1
+
+
+def test_no_tokens_where_none_are_not_allowed() -> None:
+    """An automaton may refuse the empty sequence, which is then not the best of no tokens."""
+    question = random_question(np.random.default_rng(0), 2, 3, 0)
+    one_token = Automaton((1,), ((0, 1, 2),), ((0, 0, 1),))
+    question = replace(question, constraints=Constraints(automaton=one_token))
+    with pytest.raises(ScenarioError, match="constraints: no assignment of 0 tokens satisfies them"):
+        solve(question, "maximum")
+    answer = solve(replace(question, readout=replace(question.readout, threshold=Fraction(-99))))
+    assert answer.verdict == "no-override"
+    assert "No assignment of 0 tokens satisfies the constraints" in answer.notes[0]
+
+
+def test_the_checker_says_where_the_reader_s_token_has_no_place(tmp_path: Path) -> None:
+    """The reader stands in the only slot, which may hold nothing."""
+    question = random_question(np.random.default_rng(0), 2, 3, 1)
+    layer = replace(question.layer, causal=True)
+    question = replace(question, layer=layer, after=(), reader="last", constraints=Constraints(places=((0, ()),)))
+    question = saved(question, tmp_path)
+    answer, path = certify(question, "exists", tmp_path)
+    assert answer.verdict == "no-override"
+    verdict = check(path, tmp_path)
+    assert verdict.kind == "valid"
+    assert "There is none of 1 tokens at all that may stand there and is accepted." in verdict.claim
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -337,6 +363,11 @@ def test_claims_say_what_is_left_out(refusal: tuple[Question, Path]) -> None:
     claim = check(refusal[1], refusal[1].parent).claim
     assert "No assignment of exactly 3 tokens that keeps the constraints has a gain above 0." in claim
     assert "Whether any keeps them is not claimed." in claim
+    easier = near(refusal[0], -1e-4)
+    answer, path = certify(easier, "minimum", refusal[1].parent)
+    assert answer.verdict == "override"
+    assert answer.ruled_out
+    assert "has a gain above 0. Whether any keeps them is not claimed." in check(path, path.parent).claim
     rules = "no token stands in two slots; weights of tokens (0: 2, 1: 1, 2: 3, 3: 1, any other: 1) add up to at most 5"
     assert rules in claim
 

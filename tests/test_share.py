@@ -358,7 +358,7 @@ def test_what_is_refused() -> None:
         with pytest.raises(ScenarioError, match=message):
             replace(question, readout=share)
     with pytest.raises(ScenarioError, match="share: given beside rows that compete"):
-        replace(question, contest=Contest(layer.embedding, None, (0,), (1,)))
+        replace(question, contest=Contest(layer.embedding, None, (0,), (1, 2)))
     with pytest.raises(ScenarioError, match="the reader at position 1 sees none of these tokens"):
         replace(question, positions=(0, 1), reader=1, readout=Share(Fraction(1, 2)))
     with pytest.raises(ScenarioError, match=r"template\[2\]: share.of: found 'before', which holds no token"):

@@ -17,6 +17,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -169,7 +170,7 @@ class Check:
         witness = f"The {some} has a gain above 0, between {decimal(header.low)} and {most}."
         keeping = " that keeps the constraints" if self.question.constrained else ""
         none = f"No assignment of exactly {_either(lengths)}{keeping} has a gain above 0."
-        if keeping and header.claim == "no-override":
+        if keeping:
             none += " Whether any keeps them is not claimed."
         if empty := [length for length in lengths if not self._some[length]]:
             none += f" There is none of {_either(empty)} at all that may stand there and is accepted."
@@ -286,18 +287,21 @@ class Check:
             columns += layer.groups * layer.value_width if reading.kind == "deviation" else 0
             self._spend(len(self.question.vocabulary) * layer.width * (columns // 16 + 1))
             self._spend(len(tokens) * layer.width * (columns + layer.width // 8))
-            places = self._places(index, position)
-            heads = self.question.heads
+            places, heads = self._places[index, position], self.question.heads
             readers[bits] = Reader(self._evaluations[bits], token, position, reading.direction(), places, heads)
         return readers[bits]
 
-    def _places(self, index: int, position: int) -> list[int]:
-        """The slots of all lengths whose reader stands at this position: those of the longest."""
-        question = self.question
-        prompts = [(length, question.prompt(length, index)) for length in self._slots]
-        length, longest = max((length, prompt) for length, prompt in prompts if prompt.reader == position)
-        owned = question.owned(length)
-        return [place for slot, place in enumerate(longest.slots) if slot != owned]
+    @cached_property
+    def _places(self) -> dict[tuple[int, int], list[int]]:
+        """For each template, and position where its reader stands, the slots of all lengths that have it there."""
+        found: dict[tuple[int, int], set[int]] = {}
+        for length in self._slots:
+            owned = self.question.owned(length)
+            for index in range(len(self.question.templates)):
+                prompt = self.question.prompt(length, index)
+                places = found.setdefault((index, prompt.reader), set())
+                places.update(place for slot, place in enumerate(prompt.slots) if slot != owned)
+        return {key: sorted(places) for key, places in found.items()}
 
     def _node(self, waiting: int) -> dict[str, Any]:
         """The next line, where that many nodes are still to come."""

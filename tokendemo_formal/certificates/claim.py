@@ -193,8 +193,9 @@ class Header:
 
 def spans(rows: Sequence[int]) -> str:
     """Increasing numbers, runs of them by their ends."""
-    starts = [row for row in rows if row - 1 not in rows]
-    stops = [row for row in rows if row + 1 not in rows]
+    known = {*rows}
+    starts = [row for row in rows if row - 1 not in known]
+    stops = [row for row in rows if row + 1 not in known]
     return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, stops, strict=True))
 
 

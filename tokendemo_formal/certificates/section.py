@@ -135,8 +135,7 @@ class Section:
             self.prompts.append(Prompt(tokens, prompt.reader))
         self._fixed = None if owned is None or token is None else (owned, token)
         held = [question.held(slot, slots) for slot in range(slots)]
-        if self._fixed is not None and self._fixed[1] not in held.pop(self._fixed[0]):
-            held = [[] for _ in held]
+        self._allowed = self._fixed is None or self._fixed[1] in held.pop(self._fixed[0])
         self.root: tuple[Sequence[int], ...] = tuple(held)
         self._readings: dict[tuple[int, int], Reading] = {}
         if not question.several:
@@ -166,7 +165,7 @@ class Section:
 
     def some(self, sets: Sequence[Sequence[int]]) -> bool:
         """Whether there is one, but for rules."""
-        return all(sets) and self.paths(sets).open
+        return self._allowed and all(sets) and self.paths(sets).open
 
     def assignment(self, tokens: Sequence[int]) -> list[int]:
         """The tokens of all slots, the reader's own among them, given those of the others."""

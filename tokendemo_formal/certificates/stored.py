@@ -246,7 +246,7 @@ class Files:
                 malformed(f"{name}: tensor {tensor!r}: shape and data_offsets make no sense")
             if tensor in self.tensors:
                 malformed(f"{name}: tensor {tensor!r} comes a second time")
-            if dtype in SIZES:  # others may lie in the file, but can't be used
+            if isinstance(dtype, str) and dtype in SIZES:  # others may lie in the file, but can't be used
                 if len(ends) != 2 or ends[1] > len(data) or ends[1] - ends[0] != math.prod(shape) * SIZES[dtype]:
                     malformed(f"{name}: tensor {tensor!r}: {shape} of {dtype} don't lie at bytes {ends}")
                 self.tensors[tensor] = Stored(tensor, data[ends[0] : ends[1]], dtype), tuple(shape)

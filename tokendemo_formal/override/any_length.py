@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -104,9 +104,12 @@ class _AnyNumber:
 
     def answer(self) -> Answer:
         run, ruled_out, boxes = self.run, list[int](), _FIRST_BOXES
-        for slots in itertools.chain([0, 1], self._further()):
+        for slots in itertools.chain([0, 1], self._further(ruled_out)):
             prompt = run.question.prompt(slots)
             outcome = run.decide(prompt, 0.0)
+            if outcome.kind == "found" and slots > len(ruled_out):
+                self.known = outcome.assignment
+                continue
             if outcome.kind == "found":
                 found = run.witnessed("any-length", prompt, outcome.assignment)
                 return replace(found, minimum=slots, ruled_out=tuple(ruled_out))
@@ -122,18 +125,16 @@ class _AnyNumber:
                 break
         return self._gave_up(Answer("any-length", "gave-up", run.engine, slots, ruled_out=tuple(ruled_out)))
 
-    def _further(self) -> Iterator[int]:
+    def _further(self, ruled_out: Sequence[int]) -> Iterator[int]:
         """The lengths from 2 on, as far as they are to be tried.
 
         With one head, the largest gain at length m has the sign of rB + A + m max_t (a + rb)(t): where it is at most 0
-        at lengths 0 and m, it is so between them. So one decision rules out the lengths below a known override's; but
-        a certificate has a proof for each.
+        at lengths 0 and m, it is so between them. So the first above 0 is found by halving what lies between those
+        that are ruled out and a known override's; but a certificate has a proof for each.
         """
+        while self.known is not None and self._one_head and not self.run.certify:
+            yield (len(ruled_out) + len(self.known)) // 2
         slots = 2
-        if self.known is not None and self._one_head and not self.run.certify:
-            slots = max(slots, len(self.known) - 1)
-            yield from (slots, slots + 1)
-            return
         while slots <= (_UNPROMISING if self.known is None else MOST_LENGTHS):
             yield slots
             slots += 1

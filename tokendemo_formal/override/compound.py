@@ -119,7 +119,7 @@ class CompoundRun(Run):
                 "narrow adversary.vocabulary"
             )
         outcomes: list[Outcome] = []
-        for column, token in enumerate(vocabulary):
+        for token, column in sorted(zip(vocabulary, range(len(vocabulary)), strict=True)):  # as certificates order them
             if self.limits.over:  # each token needs tables of its own, which no search's limit sees
                 outcomes.append(Outcome("gave-up"))
                 break
@@ -189,7 +189,8 @@ class CompoundRun(Run):
     ) -> None:
         if self.certify:
             toward = choice if len(self.question.toward) > 1 else ()
-            points = tuple(tangents) if any(tangents) else ()
+            unused = (0.0,) * (self.question.layer.width + 1)
+            points = tuple(point or unused for point in tangents) if any(tangents) else ()
             self.sections.append(Section(slots, target, None, trace, reader_token, points, toward))
 
     def _decide(
@@ -221,7 +222,7 @@ class CompoundRun(Run):
             return known[condition]
 
         began, tabled = time.monotonic(), self.clock.seconds["tables"]
-        owned = None if reader_token is None else asked[0].slots.index(asked[0].reader)
+        owned = next((p.slots.index(p.reader) for p in asked if p.reader in p.slots), None)  # the same of all such
         fixed = None if owned is None or reader_token is None else (owned, reader_token)
         search = Conjunction(
             numbers,
@@ -282,7 +283,7 @@ class CompoundRun(Run):
         """Is there an assignment that the constraints allow?"""
         constraints, lead, prompts = self.question.constraints, (0, self.question.against[0]), self._prompts(slots)
         if not slots and (allowed := self._is_allowed(prompts, ())) is not None:
-            return Outcome("found" if allowed else "refuted", ())
+            return Outcome("found", ()) if allowed else Outcome("refuted")
         if not constraints and self._constraint is None:
             return Outcome("found", (0,) * slots)
 

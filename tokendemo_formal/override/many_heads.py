@@ -54,8 +54,8 @@ _ASCENTS = 16
 SPARE_SLOTS = 2
 """Slots, beside one for each head, from which on ranges of denominators are split."""
 
-_WIDE = 4.0
-"""Ranges are split while their ends have at least this ratio."""
+_WIDE, _TOO_WIDE = 4.0, 1e6
+"""Ranges are split while their ends' ratio lies between these: in wider ones single tokens make up most of D."""
 
 _WORTH_A_ROUND = 0.8
 """Another round of bounding is worth its while where a filter left less than this part of the candidates."""
@@ -256,7 +256,7 @@ class Search:
         excess = np.nan_to_num((z * (bound.factors - 1 / d)).sum(axis=0))
         h = int(excess.argmax())
         own = problem.template.b[h, 0]
-        if not (excess[h] > 0 and own > 0 and upper[h] > _WIDE * lower[h]):
+        if not (excess[h] > 0 and own > 0 and _WIDE * lower[h] < upper[h] < _TOO_WIDE * lower[h]):
             return None
         assumed = lower[h] if z[:, h].sum() > 0 else upper[h]
         middle = math.sqrt(lower[h]) * math.sqrt(upper[h])

@@ -103,7 +103,8 @@ class Section:
         reading: the linear reading that was bounded; None where there are several conditions.
         trace: how the root was closed.
         reader_token: the id that was tried in the reader's slot, where the reader stands in one.
-        tangents: where there are several conditions, for each template the point of its tangents, if any were used.
+        tangents: where there are several conditions, for each template the point of its tangents, if any were used;
+            zeros where it used none.
         toward: where there are several rows to choose from, for each template the row that does not win.
     """
 

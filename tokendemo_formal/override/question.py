@@ -85,7 +85,7 @@ class Contest:
         against: all of these; none of them is in ``toward``.
 
     Raises:
-        ScenarioError: for no rows, unknown ones, or rows that are in both.
+        ScenarioError: for no rows, unknown ones, rows that are in both, or two rows in all.
     """
 
     rows: Weights
@@ -101,6 +101,8 @@ class Contest:
                 )
         if both := set(self.toward) & set(self.against):
             raise ScenarioError(f"readout.against: row {min(both)} is in readout.toward, too; drop one of the two")
+        if len(self.toward) == len(self.against) == 1:  # certificates of two rows are written another way
+            raise ScenarioError("readout: found one row toward and one against; two rows are a Readout, not a Contest")
 
     def bias(self, row: int) -> float:
         return 0.0 if self.biases is None else float(self.biases[row])

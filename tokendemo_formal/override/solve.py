@@ -314,7 +314,7 @@ class Run:
             )
         at = prompt.slots.index(prompt.reader)
         bound, undecided, gave_up = -math.inf, None, False
-        for column, token in enumerate(vocabulary):
+        for token, column in sorted(zip(vocabulary, range(len(vocabulary)), strict=True)):  # as certificates order them
             if self.limits.over:  # each token needs tables of its own, which no engine's own limit sees
                 return Outcome("gave-up", undecided=undecided)
             tokens = list(prompt.tokens)
