@@ -771,7 +771,8 @@ class _Resolver:
         try:
             lines = Path(bigrams).read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:  # ValueError: not UTF-8, or no path at all
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else reason
             shown = bigrams.replace("\0", "\\0")
             raise ScenarioError(
                 f"{key}: {shown} can't be read: {reason}; expected a text file, by its path from the scenario's folder"
