@@ -3,7 +3,7 @@
 An adversary may be bound by more than the layer's arithmetic: words that may not repeat, a form that a filter lets
 through. What is linear (at most so many of these tokens, a budget, no token twice) a question says itself, and refusals
 then have certificates. Anything else that Z3 understands is a Python function: it gets one integer variable for each
-slot, whose values are token ids, and returns what has to hold of them.
+slot (none at length 0), whose values are token ids, and returns what has to hold of them.
 """
 
 from __future__ import annotations

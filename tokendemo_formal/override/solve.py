@@ -87,15 +87,16 @@ def solve(
             is the same with any number of workers.
         workers: subtrees searched at a time; as many as this machine has processors, if not given.
         constraint: what the tokens in the slots have to meet besides, for Z3 to decide: called with one integer
-            variable for each slot, whose values are token ids, it returns a formula of them. Refusals then trust Z3,
-            and have no certificates.
+            variable for each slot, whose values are token ids, it returns a formula of them. ``"minimum"`` begins
+            with no slots, so with none. Refusals then trust Z3, and have no certificates.
 
     Returns:
         The answer. ``override`` always comes with a witness, confirmed in ball arithmetic from the stored weights.
 
     Raises:
         InputError: for an unknown ask or engine, limits that are not positive, a problem too large for the engine.
-        UnsupportedError: for a normaliser other than softmax, and for token rows that are not floats.
+        UnsupportedError: for a normaliser other than softmax, for token rows that are not floats, and for any length
+            with constraints.
         ScenarioError: where the reader stands in a slot and the vocabulary is too large to try its tokens.
     """
     for name, value, choices in (("ask", ask, get_args(Ask)), ("engine", engine, get_args(Engine))):
