@@ -182,6 +182,7 @@ def test_several_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("places = { '0' = 'now', '-1' = ['now', 'ship'] }", r"slot 0 holds now; slot -1 holds one of (now|ship) "),
         ("bigrams = [['now', 'ship']]", r"^constraints neighbours are one of 1 pair$"),
         ("budget = 0", r"^note +No assignment of 1, 2 and 3 tokens satisfies the constraints: those refusals say"),
+        ("matches = '\\w+ \\w+'", r"^constraints the text matches '\\w\+ \\w\+'$"),
         ("budget = 2", r"^note +No assignment of 3 tokens satisfies the constraints: that refusal says nothing"),
     ],
 )

@@ -43,6 +43,20 @@ def scenarios(tmp_path: Path) -> list[Path]:
     return paths
 
 
+def test_another_text_for_the_pairs_is_another_question(tmp_path: Path) -> None:
+    path, text, results = tmp_path / "q.toml", tmp_path / "corpus.txt", tmp_path / "results.jsonl"
+    path.write_text(SCENARIO.format(slots=2) + '[constraints]\nbigrams = "corpus.txt"\n')
+    with pytest.raises(ScenarioError, match=r"corpus.txt can't be read"):
+        list(sweep([path], results))
+    reports = []
+    for words in ("honey tree", "honey tree", "tree honey"):
+        text.write_text(words)
+        (line,) = sweep([path], results)
+        reports.append(line)
+    assert reports[0] == reports[1] != reports[2]
+    assert len(results.read_text().splitlines()) == 2
+
+
 class Deadly(Executor):
     """Kills the worker that takes the second task."""
 

@@ -243,7 +243,7 @@ class Report:
             else:
                 rules.append(f"neighbours are one of {_many(len(given.bigrams), 'pair')}")
         if given.matches is not None:
-            rules.append(f"the text matches {given.matches!r}")
+            rules.append(f"the text matches '{printable(given.matches)}'")
         if given.survives:
             rules.append("the prompt's text encodes to exactly its tokens")
         return rules

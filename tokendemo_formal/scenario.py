@@ -770,9 +770,13 @@ class _Resolver:
         tokenizer = self.tokenizer(key, f"found the text file {_shown(bigrams)}", "give pairs of token ids instead")
         try:
             lines = Path(bigrams).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise ScenarioError(f"{key}: {bigrams} can't be read: {reason}") from error
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or no path at all
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else reason
+            shown = bigrams.replace("\0", "\\0")
+            raise ScenarioError(
+                f"{key}: {shown} can't be read: {reason}; expected a text file, by its path from the scenario's folder"
+            ) from error
         texts = (self.encoded(tokenizer, f"{key}: line {number}", line) for number, line in enumerate(lines, 1))
         pairs = {pair for ids in texts for pair in itertools.pairwise(ids)}
         if not pairs:

@@ -1,8 +1,9 @@
 """Many scenarios over an executor's workers, each answer stored at once: a sweep goes on where it stopped.
 
 The results are JSON Lines: ``{"scenario": NAME, "sha256": …, "report": …}``, where the report is what
-``tokendemo solve --json`` prints and the hash is of the scenario's text and of the model's files. A scenario that has a
-verdict in the file, for the same hash, is not asked again; one that gave up is, and so is one whose line was cut off.
+``tokendemo solve --json`` prints and the hash is of the scenario's text, of a text that its pairs are from, and of
+the model's files. A scenario that has a verdict in the file, for the same hash, is not asked again; one that gave up
+is, and so is one whose line was cut off.
 """
 
 from __future__ import annotations
@@ -82,8 +83,12 @@ def answer(path: Path, time_limit: float | None) -> dict[str, Any]:
 
 
 def _hash(path: Path) -> str:
-    files = load_model(read_scenario(path).source).files
+    scenario = read_scenario(path)
+    files = load_model(scenario.source).files
     text = path.read_bytes() + "".join(f"{files[name]}  {name}\n" for name in sorted(files)).encode()
+    bigrams = scenario.constraints.bigrams
+    if isinstance(bigrams, str) and Path(bigrams).is_file():  # where it is none, the question says so
+        text += f"{hashlib.sha256(Path(bigrams).read_bytes()).hexdigest()}  bigrams\n".encode()
     return hashlib.sha256(text).hexdigest()
 
 
