@@ -262,6 +262,9 @@ def answer_of(verdict: Any, ask: Any, slots: int, **more: Any) -> Answer:
         (answer_of("override", "minimum", 0, assignment=(), minimum=0), "Nothing to override"),
         (answer_of("no-override", "exists", 3), "No override: none of the 1,000 assignments of 3 tokens"),
         (answer_of("no-override", "exists", 40), "No override: none of the 1.0e+40 assignments of 40 tokens"),
+        (answer_of("never", "any-length", 24), "Never: no override with any number of tokens that the layer has pos"),
+        (answer_of("never", "any-length", 0), "Never: the layer has no position for an added token"),
+        (answer_of("no-override", "minimum", 0), "No override with up to 0 tokens."),
         (answer_of("no-override", "exists", 0), "No override: the only assignment of 0 tokens leaves"),
         (
             answer_of("gave-up", "maximum", 1, assignment=(1,)),

@@ -355,6 +355,8 @@ def headline(answer: Answer, vocabulary: int, templates: int = 1, constrained: b
     if answer.verdict == "never":
         if answer.unlimited:
             return "Never: no number of tokens, however large, has an assignment that makes the margin positive."
+        if m == 0:
+            return "Never: the layer has no position for an added token, and without any the margin is not above 0."
         return f"Never: no override with any number of tokens that the layer has positions for, from 0 to {m}."
     if answer.verdict == "gave-up" and answer.ask == "any-length":
         if answer.assignment is None:
