@@ -165,7 +165,7 @@ def test_the_checker_says_where_the_reader_s_token_has_no_place(tmp_path: Path) 
     assert answer.verdict == "no-override"
     verdict = check(path, tmp_path)
     assert verdict.kind == "valid"
-    assert "There is none of 1 tokens at all that may stand there and is accepted." in verdict.claim
+    assert "There is none of 1 token at all that may stand there and is accepted." in verdict.claim
 
 
 @pytest.mark.parametrize("several", [False, True])
