@@ -21,7 +21,7 @@ HEAD = """\
 first. Each example runs on the model that comes with the package, in seconds: `tokendemo solve examples/NAME.toml`.
 This page is made by `python -m benchmarks.questions`; the effort is left out of what is printed.
 """
-ORDER = ("maximum", "first_choice", "universal", "share", "any_length", "distinct", "bigrams", "regex")
+ORDER = ("maximum", "first_choice", "universal", "share", "any_length", "distinct", "budget", "bigrams", "regex")
 """Of the examples, as a reader may want them; any others stand behind."""
 
 
