@@ -35,7 +35,8 @@ from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.outcome import Limits
 from tokendemo_formal.override.question import Contest, Question, Readout, Share, Template
 from tokendemo_formal.override.reading import norm_offset
-from tokendemo_formal.override.solve import Run, solve
+from tokendemo_formal.override.run import Run
+from tokendemo_formal.override.solve import solve
 from tokendemo_formal.override.tables import Rays
 from tokendemo_formal.scenario import parse_scenario, read_scenario
 

@@ -27,7 +27,8 @@ from tokendemo_formal.numbers import balls
 from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.float32 import float32_distance
-from tokendemo_formal.override.solve import Progress, solve
+from tokendemo_formal.override.run import Progress
+from tokendemo_formal.override.solve import solve
 from tokendemo_formal.report import count, headline, printable
 from tokendemo_formal.scenario import TEMPLATE, read_scenario
 

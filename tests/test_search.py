@@ -27,7 +27,8 @@ from tokendemo_formal.override.many_heads import Search
 from tokendemo_formal.override.outcome import Limits
 from tokendemo_formal.override.question import Question, Readout
 from tokendemo_formal.override.reading import norm_offset, plain_reading
-from tokendemo_formal.override.solve import Progress, solve
+from tokendemo_formal.override.run import Progress
+from tokendemo_formal.override.solve import solve
 from tokendemo_formal.override.tables import Enclosed, Problem, SlotTable, TableBuilder, Terms, assemble
 from tokendemo_formal.override.votes import votes
 

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from tokendemo_formal.override.constraints import Constraints, Count
     from tokendemo_formal.override.float32 import float32_distance
     from tokendemo_formal.override.question import Contest, Prompt, Question, Readout, Share, Template
-    from tokendemo_formal.override.solve import Progress, solve
+    from tokendemo_formal.override.run import Progress
+    from tokendemo_formal.override.solve import solve
     from tokendemo_formal.override.votes import Votes, votes
     from tokendemo_formal.scenario import Scenario, parse_scenario, read_scenario
 
@@ -55,7 +56,8 @@ _HOMES = {
     "override.constraints": ("Constraints", "Count"),
     "override.float32": ("float32_distance",),
     "override.question": ("Contest", "Prompt", "Question", "Readout", "Share", "Template"),
-    "override.solve": ("Progress", "solve"),
+    "override.run": ("Progress",),
+    "override.solve": ("solve",),
     "override.votes": ("Votes", "votes"),
     "scenario": ("Scenario", "parse_scenario", "read_scenario"),
 }

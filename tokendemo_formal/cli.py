@@ -23,7 +23,7 @@ from tokendemo_formal import __version__
 from tokendemo_formal.errors import InputError, TokenDemoError
 
 if TYPE_CHECKING:
-    from tokendemo_formal.override.solve import Progress
+    from tokendemo_formal.override.run import Progress
 
 ANSWERED, UNEXPECTED, BAD_INPUT, GAVE_UP, INTERRUPTED = 0, 1, 2, 3, 130
 

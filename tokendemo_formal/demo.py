@@ -9,7 +9,8 @@ from collections.abc import Callable
 from tokendemo_formal.models import load_model
 from tokendemo_formal.models.model import BUNDLED
 from tokendemo_formal.override.answer import Bounds
-from tokendemo_formal.override.solve import Progress, solve
+from tokendemo_formal.override.run import Progress
+from tokendemo_formal.override.solve import solve
 from tokendemo_formal.override.votes import votes
 from tokendemo_formal.report import count, token_name, votes_table
 from tokendemo_formal.scenario import read_scenario

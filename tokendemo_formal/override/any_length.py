@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from tokendemo_formal.errors import InputError, ScenarioError, UnsupportedError
 from tokendemo_formal.override.answer import Answer
@@ -22,9 +21,7 @@ from tokendemo_formal.override.cone import ConeSearch
 from tokendemo_formal.override.outcome import Assignment
 from tokendemo_formal.override.proof import Section
 from tokendemo_formal.override.question import Engine, Question
-
-if TYPE_CHECKING:
-    from tokendemo_formal.override.solve import Run
+from tokendemo_formal.override.run import Progress, Run
 
 MOST_LENGTHS = 256
 """Lengths that are decided one by one, where it is known that some length overrides; else"""
@@ -164,7 +161,5 @@ class _AnyNumber:
                     break
         run.clock.timed("search", began)
         if run.progress is not None:
-            from tokendemo_formal.override.solve import Progress  # it imports this module
-
             spent = time.monotonic() - run.clock.started
             run.progress(Progress(slots, cone.bound, cone.best, cone.open_nodes, cone.nodes, spent))

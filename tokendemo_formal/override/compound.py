@@ -32,7 +32,7 @@ from tokendemo_formal.override.paths import Paths
 from tokendemo_formal.override.proof import Columns, Condition, Exact, Section
 from tokendemo_formal.override.question import Ask, Engine, Prompt, Question
 from tokendemo_formal.override.reading import LinearReading, final_norm
-from tokendemo_formal.override.solve import LARGEST_READER_VOCABULARY, Progress, Run
+from tokendemo_formal.override.run import LARGEST_READER_VOCABULARY, Progress, Run
 from tokendemo_formal.override.tables import FOLD_BITS, Enclosed, Floats, counted
 
 if TYPE_CHECKING:
