@@ -71,7 +71,7 @@ def test_table_entries_enclose_200_bit_balls(question: Question) -> None:
     reading = builder.reading(question.before[0], 0)
     columns = np.random.default_rng(1).choice(len(question.vocabulary), 40, replace=False)
     for position in (8, 12):
-        scores, readouts = builder._slot_votes(reading, question.before[0], position)
+        scores, readouts = builder._slot_votes(reading, position)
         with precision(200):
             balls = builder._balls
             exact = balls.reading(balls.rows([question.before[0]], [0]), 0, BALLS.constant(_direction(question)))
