@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from tokendemo_formal.attention import Alibi, Computation, Layer, Learned, Norm, Rotary, Sinusoidal
 from tokendemo_formal.numbers.float64 import FLOAT64
+from tokendemo_formal.override.answer import Answer
 from tokendemo_formal.override.exact import ExactGain
 from tokendemo_formal.override.question import Ask, Prompt, Question, Readout
 
@@ -142,10 +144,34 @@ def truth(question: Question, slots: int) -> tuple[bool | None, float]:
 
 def near_best(question: Question, slots: int, offset: float) -> Question:
     """The question with its threshold that far above the largest gain: a refusal is then tight, an override scarce."""
-    gains = every_gain(question, slots)
-    best, worst = max(gains.values()), min(gains.values())
-    threshold = Fraction(best + offset * (best - worst))
-    return replace(question, readout=replace(question.readout, threshold=question.readout.threshold + threshold))
+    return above_best(question, every_gain(question, slots).values(), offset)
+
+
+def above_best(question: Question, gains: Collection[float], offset: float, more: float = 0.0) -> Question:
+    """The question with its threshold above the largest of some gains, by that part of what they, and more, span."""
+    best, worst = max(gains), min(gains)
+    threshold = question.row_readout.threshold + Fraction(best + offset * (best - worst + more))
+    return replace(question, readout=replace(question.row_readout, threshold=threshold))
+
+
+def first_override(answer: Answer, slots: int, best: Mapping[int, float]) -> int | None:
+    """Check an answer against the largest gain of each length.
+
+    Returns:
+        The first length that was asked about and has an override; None for a largest margin.
+    """
+    if answer.ask == "maximum":
+        assert answer.verdict == "optimum"
+        assert answer.margin is not None
+        assert answer.upper is not None
+        assert float(answer.margin.low) - 1e-9 <= best[slots] <= float(answer.upper) + 1e-9
+        return None
+    lengths = range(slots + 1) if answer.ask == "minimum" else [slots]
+    first = next((m for m in lengths if best[m] > 0), None)
+    assert answer.verdict == ("no-override" if first is None else "override"), (answer, best)
+    assert answer.ruled_out == tuple(m for m in lengths if first is None or m < first)
+    assert first is None or answer.slots == first
+    return first
 
 
 def tied_question(rng: np.random.Generator, heads: int, slots: int) -> Question:

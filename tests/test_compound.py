@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.certificate_writer import all_gains, certificate, seal
-from tests.questions import ASKS, every_gain, random_question
+from tests.questions import ASKS, above_best, every_gain, first_override, random_question
 from tests.test_certify import certify, forged, stored
 from tokendemo_formal.attention import Computation
 from tokendemo_formal.certificates.checker import check
@@ -89,28 +89,27 @@ def several(
     return replace(question, after=after, reader=reader, also=tuple(also))
 
 
+def drawn(rng: np.random.Generator, kind: str) -> Question:
+    """A random question of one condition (``plain``), or of several ``templates``, ``rows`` or both, with a ``final``
+    norm and the reader in a slot (``owned``) where the kind names them."""
+    if kind == "plain":
+        return random_question(rng, int(rng.integers(1, 4)), 6, 3)
+    question = several(rng, 5, 2, final="final" in kind, owned="owned" in kind)
+    if "templates" not in kind:
+        question = replace(question, also=())
+    return contest(rng, question) if "rows" in kind else question
+
+
 def near(question: Question, slots: int, offset: float) -> Question:
     """The threshold that far above the largest gain, as a part of what the gains span."""
-    gains = least_gains(question, slots)
-    best, worst = max(gains.values()), min(gains.values())
-    threshold = question.readout.threshold + Fraction(best + offset * (best - worst))
-    return replace(question, readout=replace(question.readout, threshold=threshold))
+    return above_best(question, least_gains(question, slots).values(), offset)
 
 
 def agrees(question: Question, answer: Answer) -> None:
     """With every assignment of every length, in plain floats; thresholds are 1e-6 and more away from them."""
     best = {m: max(least_gains(question, m).values()) for m in range(question.slots + 1)}
-    if answer.ask == "maximum":
-        assert answer.verdict == "optimum"
-        assert answer.margin is not None
-        assert answer.upper is not None
-        assert float(answer.margin.low) - 1e-9 <= best[question.slots] <= float(answer.upper) + 1e-9
-        return
-    lengths = range(question.slots + 1) if answer.ask == "minimum" else [question.slots]
-    first = next((m for m in lengths if best[m] > 0), None)
-    assert answer.verdict == ("no-override" if first is None else "override"), (answer, best)
+    first = first_override(answer, question.slots, best)
     if first is not None:
-        assert answer.slots == first
         assert answer.margin is not None
         assert answer.margin.low == min(margin.low for margin in answer.margins) > 0
         assert len(answer.prompts) == len(question.templates)

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 
 from tests import test_share
 from tests.certificate_writer import Line, seal
-from tests.questions import ASKS, random_question
+from tests.questions import ASKS, above_best, first_override, random_question
 from tests.test_certify import EXAMPLES, certify
 from tests.test_checker import SCHEMA, fits
-from tests.test_compound import Gains, contest, least_gains, saved, several
+from tests.test_compound import Gains, drawn, least_gains, saved
 from tokendemo_formal.certificates.checker import Verdict, check
 from tokendemo_formal.cli import main
 from tokendemo_formal.errors import InputError, ScenarioError
@@ -74,19 +74,10 @@ def agrees(question: Question, answer: Answer) -> None:
     best = {m: max(allowed_gains(question, m).values(), default=-np.inf) for m in range(question.slots + 1)}
     if answer.assignment is not None:
         assert keeps(question.constraints, answer.assignment)
-    if answer.ask == "maximum":
-        assert answer.verdict == "optimum"
-        assert answer.margin is not None
-        assert answer.upper is not None
-        assert float(answer.margin.low) - 1e-9 <= best[question.slots] <= float(answer.upper) + 1e-9
-        return
-    lengths = range(question.slots + 1) if answer.ask == "minimum" else [question.slots]
-    first = next((m for m in lengths if best[m] > 0), None)
-    assert answer.verdict == ("no-override" if first is None else "override"), (answer, best)
+    first = first_override(answer, question.slots, best)
     vacuous = [m for m in answer.ruled_out if not allowed_gains(question, m)]
     assert any("satisfies the constraints" in note for note in answer.notes) == bool(vacuous)
     if first is not None:
-        assert (answer.slots, answer.ruled_out) == (first, tuple(lengths[: lengths.index(first)]))
         assert answer.margin is not None
         assert answer.margin.low > 0
 
@@ -94,21 +85,12 @@ def agrees(question: Question, answer: Answer) -> None:
 def near(question: Question, offset: float) -> Question:
     """The threshold that far above the largest gain that is allowed, as a part of what the gains span."""
     gains = allowed_gains(question, question.slots) or {(): 0.0}
-    best, worst = max(gains.values()), min(gains.values())
-    threshold = question.readout.threshold + Fraction(best + offset * (best - worst + 1e-3))
-    return replace(question, readout=replace(question.readout, threshold=threshold))
+    return above_best(question, gains.values(), offset, 1e-3)
 
 
 def constrained(seed: int, kind: str = "plain") -> Question:
     rng = np.random.default_rng(seed)
-    if kind == "plain":
-        question = random_question(rng, int(rng.integers(1, 4)), 6, 3)
-    else:
-        question = several(rng, 5, 2, final="final" in kind, owned="owned" in kind)
-        if "templates" not in kind:
-            question = replace(question, also=())
-        if "rows" in kind:
-            question = contest(rng, question)
+    question = drawn(rng, kind)
     question = replace(question, constraints=random_constraints(rng, len(question.vocabulary), question.slots))
     return near(question, float(rng.choice([-0.05, -1e-4, 1e-4, 0.02])))
 

@@ -19,10 +19,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.certificate_writer import Line, seal
-from tests.questions import ASKS, random_question
+from tests.questions import ASKS, above_best, first_override, random_question
 from tests.test_certify import certify
 from tests.test_checker import SCHEMA, fits
-from tests.test_compound import Gains, contest, least_gains, saved, several
+from tests.test_compound import Gains, drawn, least_gains, saved
 from tests.test_constraints import keeps, random_constraints
 from tests.test_share import margins, share_question
 from tokendemo_formal.certificates import automaton as checked
@@ -104,16 +104,7 @@ class Case:
         question = self.question
         best = {m: max(self.gains(m).values(), default=-np.inf) for m in range(question.slots + 1)}
         assert answer.assignment is None or self.fits(answer.assignment)
-        if answer.ask == "maximum":
-            assert answer.verdict == "optimum"
-            assert answer.margin is not None
-            assert answer.upper is not None
-            assert float(answer.margin.low) - 1e-9 <= best[question.slots] <= float(answer.upper) + 1e-9
-            return
-        lengths = range(question.slots + 1) if answer.ask == "minimum" else [question.slots]
-        first = next((m for m in lengths if best[m] > 0), None)
-        assert answer.verdict == ("no-override" if first is None else "override"), (answer, best)
-        assert answer.ruled_out == tuple(m for m in lengths if first is None or m < first)
+        first_override(answer, question.slots, best)
         vacuous = [m for m in answer.ruled_out if not self.gains(m)]
         assert any("satisfies the constraints" in note for note in answer.notes) == bool(vacuous)
 
@@ -121,21 +112,12 @@ class Case:
 def near(question: Question, fits: Callable[[tuple[int, ...]], bool], offset: float) -> Case:
     """The threshold that far above the largest gain of those that fit, as a part of what the gains span."""
     gains = Case(question, fits).gains(question.slots) or {(): 0.0}
-    best, worst = max(gains.values()), min(gains.values())
-    threshold = question.readout.threshold + Fraction(best + offset * (best - worst + 1e-3))
-    return Case(replace(question, readout=replace(question.readout, threshold=threshold)), fits)
+    return Case(above_best(question, gains.values(), offset, 1e-3), fits)
 
 
 def constrained(seed: int, kind: str = "plain") -> Case:
     rng = np.random.default_rng(seed)
-    if kind == "plain":
-        question = random_question(rng, int(rng.integers(1, 4)), 6, 3)
-    else:
-        question = several(rng, 5, 2, final="final" in kind, owned="owned" in kind)
-        if "templates" not in kind:
-            question = replace(question, also=())
-        if "rows" in kind:
-            question = contest(rng, question)
+    question = drawn(rng, kind)
     rules = random_rules(rng, len(question.vocabulary), question.slots)
     constraints, fits = rules.constraints(question.vocabulary), rules.fit
     if "counts" in kind:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.certificate_writer import seal
-from tests.questions import ASKS, random_layer
+from tests.questions import ASKS, first_override, random_layer
 from tests.strategies import cases
 from tests.test_certify import EXAMPLES, certify
 from tests.test_checker import SCHEMA, fits
@@ -122,16 +122,7 @@ def near(question: Question, slots: int, offset: float) -> Question:
 def agrees(question: Question, answer: Answer) -> None:
     """With every assignment of every length, in plain floats."""
     best = {m: max(margins(question, m).values()) for m in range(question.slots + 1)}
-    if answer.ask == "maximum":
-        assert answer.verdict == "optimum"
-        assert answer.margin is not None
-        assert answer.upper is not None
-        assert float(answer.margin.low) - 1e-9 <= best[question.slots] <= float(answer.upper) + 1e-9
-    else:
-        lengths = range(question.slots + 1) if answer.ask == "minimum" else [question.slots]
-        first = next((m for m in lengths if best[m] > 0), None)
-        assert answer.verdict == ("no-override" if first is None else "override"), (answer, best)
-        assert first is None or answer.slots == first
+    first_override(answer, question.slots, best)
     if answer.assignment is not None:
         assert answer.margin is not None
         assert (
