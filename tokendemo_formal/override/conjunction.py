@@ -439,7 +439,7 @@ class Conjunction:
         """
         known = node.prices.get(part.of, {})
         place = part.node(node.sets, c)
-        candidates = gather(part.problem, node.sets)
+        candidates = part.gathered(node.sets)
         joint = joint_heads(part.problem, candidates, place.active, place.c, CHECKED_BUDGET // candidates.count)
         best: tuple[Part, Bound] | None = None
         for _ in range(_PRICINGS[self.nodes == 1]):
@@ -460,7 +460,7 @@ class Conjunction:
             whole, whole_c = (
                 (self._sum((*part.of, *known.items()), part), np.append(place.c, 0.0)) if known else (part, place.c)
             )
-            bound = evaluate(whole.problem, gather(whole.problem, node.sets), whole_c, joint)
+            bound = evaluate(whole.problem, whole.gathered(node.sets), whole_c, joint)
             place.active = [np.union1d(old, new) for old, new in zip(place.active, bound.contenders, strict=True)]
             if best is None or bound.total < best[1].total:
                 best, node.prices[part.of] = (whole, bound), known
